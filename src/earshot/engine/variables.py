@@ -1,0 +1,60 @@
+"""The call variables: what the protocol, the signalling and the store all say about a call, by one set of names.
+
+A `CallVariables` is a frozen value; `changed()` gives a new one. The names are the columns of the recordings table of
+reference.md 2.3 in snake case; the wire names in capitals live in the protocol tables only.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self
+
+USER_FIELDS = 15
+Direction = Literal["", "I", "O"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallVariables:
+    """What is known of one call. Every value is a string as it was sent; empty means not known.
+
+    `call_id` is the PBX's identifier (CALLID), `group` the ACD group (column sgroup), `session_id` SESSIONID.
+    `keep_days` and `archive_action` are -1 while unset (reference.md 2.1). `users` holds USER1 to USER15.
+    `max_record_silence` and `max_record_time` are seconds, 0 while unset.
+    """
+
+    device_id: str = ""
+    device_alias: str = ""
+    station: str = ""
+    call_instance: str = ""
+    call_id: str = ""
+    session_id: str = ""
+    group: str = ""
+    gate: str = ""
+    ani: str = ""
+    dnis: str = ""
+    direction: str = ""
+    is_trunk: str = ""
+    priority: str = ""
+    users: tuple[str, ...] = ("",) * USER_FIELDS
+    keep_days: int = -1
+    archive_action: int = -1
+    max_record_silence: int = 0
+    max_record_time: int = 0
+    agent_initiated: str = ""
+    cti_initiated: str = ""
+
+    def changed(self, changes: dict[str, Any]) -> Self:
+        """A copy with `changes` applied. The keys `user1` to `user15` set one place of `users`."""
+        if not changes:
+            return self
+        plain = {name: value for name, value in changes.items() if name in FIELD_NAMES}
+        numbered = {name: value for name, value in changes.items() if name not in FIELD_NAMES}
+        if numbered:
+            users = list(plain.get("users", self.users))
+            for name, value in numbered.items():
+                users[USER_INDEX[name]] = value
+            plain["users"] = tuple(users)
+        return replace(self, **plain)
+
+
+FIELD_NAMES = frozenset(field.name for field in fields(CallVariables))
+USER_INDEX = {f"user{number}": number - 1 for number in range(1, USER_FIELDS + 1)}
+"""The keys user1 to user15 and their places in `CallVariables.users`."""
