@@ -209,7 +209,9 @@ class Store(Protocol):
         """(object_name, audio_sha256, audio_size) of every recording, for `earshot check`."""
         ...
 
-    async def calls(self, verdict: str | None, limit: int, before: tuple[float, int] | None = None) -> list[tuple[int, FinishedCall]]:
+    async def calls(
+        self, verdict: str | None, limit: int, before: tuple[float, int] | None = None
+    ) -> list[tuple[int, FinishedCall]]:
         """Finished calls with their row numbers, newest first, without their recordings' details."""
         ...
 
