@@ -1,1 +1,1 @@
-"""The rules of calls as pure functions and values: `step(state, input, now) -> effects`. No sockets, no clock, no database."""
+"""The rules of calls: pure values and `step(state, input, now_us) -> effects`. No sockets, no clock, no database."""

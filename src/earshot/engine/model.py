@@ -1,0 +1,155 @@
+"""The state of one core: devices, calls, sessions. Mutable, owned by whoever calls `step`, never shared.
+
+A call is open until it ends, then ended until its rows are stored, then gone. A session may outlive its call (the API
+said CALLSTOP first) and a call may have several sessions (the two dialogs of a built-in bridge).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from earshot.engine.inputs import LegFacts
+from earshot.engine.variables import CallVariables
+
+Phase = Literal["open", "ended"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Attachment:
+    """The span in which a leg's sound belonged to a call. `until_us` is None while it still does."""
+
+    facts: LegFacts
+    from_us: int
+    until_us: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Recording:
+    """One recording of a call: part 0 is the scheduled one, 1 and up are partial (RECORDSTART)."""
+
+    part: int
+    from_us: int
+    until_us: int | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+    object_name: str = ""
+    file_name: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Gap:
+    """A span without sound whose reason is known: hold, restart."""
+
+    from_us: int
+    until_us: int | None
+    why: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call instance on one device. What the API said wins over what the signalling said."""
+
+    key: str
+    device_id: str
+    instance: str
+    started_us: int
+    phase: Phase = "open"
+    stopped_us: int | None = None
+    ended_by: str = ""
+    announced_by: list[str] = field(default_factory=list)
+    said_by_api: dict[str, Any] = field(default_factory=dict)
+    said_by_signalling: dict[str, Any] = field(default_factory=dict)
+    link: str = ""
+    sessions: list[str] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    recordings: list[Recording] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    participants: list[dict[str, str]] = field(default_factory=list)
+    leniencies: dict[str, int] = field(default_factory=dict)
+    metadata: list[str] = field(default_factory=list)
+    variables: CallVariables = field(default_factory=CallVariables)
+
+    def merge(self) -> None:
+        """Renew `variables` from what both sources said."""
+        base = CallVariables(device_id=self.device_id, call_instance=self.instance)
+        self.variables = base.changed({**self.said_by_signalling, **self.said_by_api})
+
+    @property
+    def has_sound_source(self) -> bool:
+        """True while a running session feeds this call."""
+        return any(attachment.until_us is None for attachment in self.attachments)
+
+    def recording_now(self) -> Recording | None:
+        """The recording that runs, the scheduled one first; None when nothing is being kept."""
+        if not self.has_sound_source:
+            return None
+        return next((recording for recording in self.recordings if recording.until_us is None), None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """A running recording session and the call it feeds, if any."""
+
+    key: str
+    device_id: str
+    link: str
+    legs: tuple[LegFacts, ...]
+    call: str | None
+    signalled: dict[str, Any] = field(default_factory=dict)
+    participants: tuple[dict[str, str], ...] = ()
+    metadata: tuple[str, ...] = ()
+    leniencies: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Device:
+    """A phone that was ever mentioned. `calls` are the keys of its open calls, oldest first.
+
+    `last` holds the variables of the latest call and `last_started_us` / `last_stopped_us` its times, for the status
+    commands, which show the last call when none is in progress.
+    """
+
+    device_id: str
+    alias: str = ""
+    station: str = ""
+    known_by_api: bool = False
+    calls: list[str] = field(default_factory=list)
+    last: CallVariables | None = None
+    last_started_us: int = 0
+    last_stopped_us: int | None = None
+    last_file_name: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """All a core knows. `number` counts calls and legs for their keys and never goes back."""
+
+    core: int = 1
+    number: int = 0
+    devices: dict[str, Device] = field(default_factory=dict)
+    calls: dict[str, Call] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    device_of_alias: dict[str, str] = field(default_factory=dict)
+
+    def device(self, device_id: str) -> Device:
+        """The device, made on its first mention."""
+        device = self.devices.get(device_id)
+        if device is None:
+            device = self.devices[device_id] = Device(device_id=device_id)
+        return device
+
+    def open_call(self, device_id: str, instance: str | None) -> Call | None:
+        """The open call of that instance; for None the last call on the device (specification, CALLSTOP)."""
+        device = self.devices.get(device_id)
+        if device is None or not device.calls:
+            return None
+        if instance is None:
+            return self.calls[device.calls[-1]]
+        return next((self.calls[key] for key in device.calls if self.calls[key].instance == instance), None)
+
+    def ended_call(self, device_id: str, instance: str | None) -> Call | None:
+        """The last call of the device that has ended but is not stored yet."""
+        found = None
+        for call in self.calls.values():
+            same = call.phase == "ended" and call.device_id == device_id
+            if same and (instance is None or call.instance == instance):
+                found = call
+        return found
