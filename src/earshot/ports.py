@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from earshot.engine.inputs import Input
+from earshot.engine.model import State
 from earshot.engine.variables import CallVariables
 
 # --- recordings and calls -----------------------------------------------------------------------------------------
@@ -187,10 +189,16 @@ class Store(Protocol):
         ...
 
     async def recordings(self, wanted: RecordingFilter, limit: int) -> list[RecordingRow]:
-        """Recordings that match, newest first (recording_time, then record_id, descending)."""
+        """Recordings that match, newest first (recording_time, then record_id, descending).
+
+        `peaks`, `legs` and `gaps` are left empty: a list does not show them, and they are most of a row.
+        Raises ValueError for an unknown name in `equals`.
+        """
         ...
 
-    async def recording(self, record_id: int) -> RecordingRow | None: ...
+    async def recording(self, record_id: int) -> RecordingRow | None:
+        """One recording, complete."""
+        ...
 
     async def newest_recording(self, field: str, value: str) -> RecordingRow | None:
         """The most recent recording whose `field` has `value`; `field` is a name of `CallVariables`, user1 to
@@ -202,35 +210,45 @@ class Store(Protocol):
         ...
 
     async def update_recording(self, record_id: int, changes: dict[str, Any]) -> bool:
-        """Set call variables of a sealed recording; keys as in `CallVariables.changed`. False if there is none."""
+        """Set call variables of a sealed recording; keys as in `CallVariables.changed`, ValueError for others.
+        False if there is none."""
         ...
 
-    async def all_objects(self) -> AsyncIterator[tuple[str, str, int]]:
-        """(object_name, audio_sha256, audio_size) of every recording, for `earshot check`."""
+    def all_objects(self) -> AsyncIterator[tuple[str, str, int]]:
+        """(object_name, audio_sha256, audio_size) of every recording by RECORDID, for `earshot check`."""
         ...
 
     async def calls(
         self, verdict: str | None, limit: int, before: tuple[float, int] | None = None
     ) -> list[tuple[int, FinishedCall]]:
-        """Finished calls with their row numbers, newest first, without their recordings' details."""
+        """Finished calls with their row numbers, newest first (started_at, then row number, descending; `before` is
+        that pair of the last row of the page before). Without their recordings and `metadata`: see `call`."""
+        ...
+
+    async def call(self, number: int) -> FinishedCall | None:
+        """One finished call by its row number, with its metadata and its recordings, complete."""
         ...
 
     async def verdict_counts(self) -> dict[tuple[str, str], int]:
         """How many calls ended in each (verdict, reason)."""
         ...
 
-    async def users(self, include_deleted: bool = False) -> list[User]: ...
+    async def users(self, include_deleted: bool = False) -> list[User]:
+        """All users with their phones, by USERID."""
+        ...
 
     async def add_user(self, user: User, password_hash: str | None = None) -> int:
-        """Returns USERID. Raises NotUnique("username"), ("name") for the same first and last name, or ("phone")."""
+        """Returns USERID; the one of `user` is ignored. Raises NotUnique("username") whatever the letter case, ("name")
+        for the same first and last name, or ("phone"). Whoever has a phone is an agent."""
         ...
 
     async def modify_user(self, user_id: int, changes: dict[str, Any], password_hash: str | None = None) -> None:
-        """Keys are field names of `User`; `phones` replaces the list. Raises NotFound or NotUnique."""
+        """Keys are field names of `User`; `phones` replaces the list; a new password ends the user's logins.
+        Raises NotFound (also for a deleted user), NotUnique, or ValueError for a field that is not to be changed."""
         ...
 
     async def delete_user(self, user_id: int) -> None:
-        """Soft: sets `deleted`, frees the phones. Raises NotFound."""
+        """Soft: sets `deleted`, frees the phones, ends the logins. Raises NotFound."""
         ...
 
     async def assign_phone(self, phone: str, user_id: int) -> None:
@@ -241,7 +259,9 @@ class Store(Protocol):
         """False if the phone was not this user's."""
         ...
 
-    async def stations(self) -> list[Station]: ...
+    async def stations(self) -> list[Station]:
+        """All mappings, oldest first."""
+        ...
 
     async def map_station(self, station: Station) -> Station:
         """Delete entries with either the device or the station name, then add; returns what is stored."""
@@ -251,17 +271,22 @@ class Store(Protocol):
         """The active user and hash for a login; None if there is none or no password was set."""
         ...
 
-    async def add_login(self, token_sha256: str, user_id: int, expires_at: float) -> None: ...
-
-    async def login(self, token_sha256: str, now: float) -> User | None:
-        """The user of a login that has not expired."""
+    async def add_login(self, token_sha256: str, user_id: int, expires_at: float) -> None:
+        """Keep a login until `expires_at`; what expired before is forgotten. Raises NotFound for the user."""
         ...
 
-    async def end_login(self, token_sha256: str) -> None: ...
+    async def login(self, token_sha256: str, now: float) -> User | None:
+        """The user of a login that has not expired, as long as the user is active."""
+        ...
+
+    async def end_login(self, token_sha256: str) -> None:
+        """No error if there is none."""
+        ...
 
 
 class Storage(Protocol):
-    """Where sealed media lies. Names are relative paths with forward slashes, made safe by the caller."""
+    """Where sealed media lies. Names are relative paths with forward slashes; every method raises ValueError for one
+    that is not (`earshot.storage.names.checked`)."""
 
     async def put_file(self, name: str, source: Path) -> None:
         """Take over `source` (a finished file on the same machine) as object `name`: durable when this returns.
@@ -275,7 +300,8 @@ class Storage(Protocol):
         ...
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """Bytes [start, stop) in chunks. Raises FileNotFoundError at the first chunk."""
+        """Bytes [start, stop) in chunks; what lies beyond the end is left out. Raises FileNotFoundError at the first
+        chunk."""
         ...
 
     def local_path(self, name: str) -> Path | None:
@@ -286,6 +312,58 @@ class Storage(Protocol):
         """No error if it is not there."""
         ...
 
-    async def names(self) -> AsyncIterator[tuple[str, int]]:
+    def names(self) -> AsyncIterator[tuple[str, int]]:
         """(name, size in bytes) of every object."""
+        ...
+
+
+# --- cores --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelView:
+    """A channel as CHANNELS shows it: `state` is a word of reference.md 2.4, `changed_at` seconds since the epoch."""
+
+    number: int
+    state: str
+    device_id: str = ""
+    device_alias: str = ""
+    changed_at: float = 0.0
+
+
+class CoreAway(Exception):
+    """The core did not take the input: it drains, is down, or cannot write its journal. The message says why."""
+
+
+class CoreLink(Protocol):
+    """One core as the API sees it."""
+
+    @property
+    def ident(self) -> int:
+        """The number of the core (COREIDENT)."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """What the core knows now. To be read only."""
+        ...
+
+    def tell(self, told: Input) -> None:
+        """Give the core an input. Raises CoreAway."""
+        ...
+
+    def refuses_new_calls(self) -> str:
+        """Why no new call can begin (a label of the protocol such as API_ERROR_OUT_OF_DISK_SPACE); empty if it can."""
+        ...
+
+    def now(self) -> float:
+        """Journal time of the core in seconds since the Unix epoch."""
+        ...
+
+    def leg_figures(self, leg: int) -> tuple[int, float]:
+        """(packets received, seconds since the epoch of the last one; 0.0 if none) of a running leg."""
+        ...
+
+    def channels(self) -> Sequence[ChannelView]:
+        """The channels of the core and what each does now."""
         ...

@@ -6,6 +6,7 @@ a call changes nothing, a second start of the same call instance stops the first
 
 from earshot.engine.effects import Announce, DropLeg, Effect, KeepLeg, NameRecording, SealCall
 from earshot.engine.inputs import (
+    CallRefused,
     CallStored,
     EndCall,
     RecordingNamed,
@@ -235,3 +236,10 @@ def call_stored(state: State, told: CallStored, now_us: int) -> list[Effect]:
 def end_call(state: State, told: EndCall, now_us: int) -> list[Effect]:
     call = state.calls.get(told.call)
     return end(state, call, told.why, now_us) if call is not None and call.phase == "open" else []
+
+
+def call_refused(state: State, told: CallRefused, now_us: int) -> list[Effect]:
+    """A call that was refused begins and ends at once, so that it gets its verdict like any other."""
+    call = begin(state, state.device(told.device_id), "", "siprec", now_us)
+    call.said_by_signalling.update(told.signalled)
+    return end(state, call, told.why, now_us)

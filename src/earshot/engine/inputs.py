@@ -136,6 +136,15 @@ class CallStored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallRefused:
+    """A call was signalled and could not be recorded at all: `why` is no_free_channel, out_of_disk_space, ..."""
+
+    device_id: str
+    why: str
+    signalled: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderResumed:
     """The process runs again after it was down since `down_since_us`: open calls get a gap."""
 
@@ -160,6 +169,7 @@ Input = (
     | SessionChanged
     | SessionClosed
     | RecordingNamed
+    | CallRefused
     | CallStored
     | RecorderResumed
     | EndCall
@@ -177,6 +187,7 @@ INPUT_TYPES: dict[str, type[Any]] = {
         SessionChanged,
         SessionClosed,
         RecordingNamed,
+        CallRefused,
         CallStored,
         RecorderResumed,
         EndCall,

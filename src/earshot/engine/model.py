@@ -93,6 +93,7 @@ class Session:
     link: str
     legs: tuple[LegFacts, ...]
     call: str | None
+    opened_us: int = 0
     signalled: dict[str, Any] = field(default_factory=dict)
     participants: tuple[dict[str, str], ...] = ()
     metadata: tuple[str, ...] = ()

@@ -36,6 +36,7 @@ def session_opened(state: State, told: SessionOpened, now_us: int) -> list[Effec
         link=told.link,
         legs=told.legs,
         call=None,
+        opened_us=now_us,
         signalled=dict(told.signalled),
         participants=told.participants,
         metadata=told.metadata,

@@ -6,6 +6,7 @@ from typing import Any
 from earshot.engine import calls, sessions
 from earshot.engine.effects import Effect
 from earshot.engine.inputs import (
+    CallRefused,
     CallStored,
     EndCall,
     Input,
@@ -32,6 +33,7 @@ RULES: dict[type[Any], Rule] = {
     StopRecording: calls.stop_recording,
     RecordingNamed: calls.recording_named,
     CallStored: calls.call_stored,
+    CallRefused: calls.call_refused,
     EndCall: calls.end_call,
     SessionOpened: sessions.session_opened,
     SessionChanged: sessions.session_changed,

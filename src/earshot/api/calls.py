@@ -1,0 +1,106 @@
+"""Call handling commands: CALLSTART, CALLSTOP, CALLUPDATE, RECORDSTART, RECORDSTOP (specification, first section).
+
+They only offer what happened to the cores: what is recorded is decided there, and starting or stopping never fails
+because of the state of a device.
+"""
+
+from collections.abc import Awaitable
+
+from earshot.api.context import Context
+from earshot.api.variables import changes_in
+from earshot.engine.inputs import Input, StartCall, StartRecording, StopCall, StopRecording, UpdateCall
+from earshot.errors import StoreUnavailable
+from earshot.protocol.decode import Request
+from earshot.protocol.results import DEVICE_INVALID, Result, failed, ok, sent_to_cores
+
+NO_DEVICE = "Could not find a device matching given parameters"
+
+
+def _send(context: Context, request: Request, told: Input) -> Result:
+    sent = context.cores.send(told)
+    return sent_to_cores(request, sent.reached, sent.missed)
+
+
+def _instance(request: Request) -> str | None:
+    return request.get("CALLINSTANCE") if "CALLINSTANCE" in request.params else None
+
+
+def _lookup_only(request: Request) -> tuple[str, ...]:
+    """What served to find the device is not changed by an update; beside a DEVICEID it is data."""
+    return () if request.get("DEVICEID") else ("DEVICEALIAS", "STATIONNAME")
+
+
+def call_start(context: Context, request: Request) -> Result:
+    refused = {link.refuses_new_calls() for link in context.cores.links}
+    if refused and "" not in refused:
+        return failed(request, refused.pop(), "No recording can begin now")
+    device = context.resolve(request)
+    if device is None:
+        return failed(request, DEVICE_INVALID, NO_DEVICE)
+    instance = _instance(request) or ""
+    return _send(context, request, StartCall(device_id=device, instance=instance, changes=changes_in(request)))
+
+
+def call_stop(context: Context, request: Request) -> Result:
+    device = context.resolve(request)
+    if device is None:
+        return failed(request, DEVICE_INVALID, NO_DEVICE)
+    return _send(context, request, StopCall(device_id=device, instance=_instance(request)))
+
+
+def call_update(context: Context, request: Request) -> Result | Awaitable[Result]:
+    if request.get("RECORDID"):
+        return _update_recording(context, request, request.get("RECORDID"))
+    device = context.resolve(request)
+    if device is None:
+        return failed(request, DEVICE_INVALID, NO_DEVICE)
+    instance = _instance(request)
+    changes = changes_in(request, leave_out=_lookup_only(request))
+    in_call = any(link.state.open_call(device, instance) for link in context.cores.links)
+    if not in_call and request.get("UPDATE_IF_NOT_RECORDING") == "Y":
+        just_ended = any(link.state.ended_call(device, instance) for link in context.cores.links)
+        if just_ended:
+            told = UpdateCall(device_id=device, instance=instance, changes=changes, ended_too=True)
+            answer = _send(context, request, told)
+            return ok(request, "Updated recording in database") if answer.ok else answer
+        return _update_last_recording(context, request, device, instance)
+    return _send(context, request, UpdateCall(device_id=device, instance=instance, changes=changes))
+
+
+async def _update_last_recording(context: Context, request: Request, device: str, instance: str | None) -> Result:
+    try:
+        record_id = await context.store.last_recording_of_device(device, instance)
+    except StoreUnavailable as error:
+        return failed(request, "API_DATABASE_QUERY_ERROR", str(error))
+    if record_id is None:
+        return failed(request, "API_RECORDID_INVALID", "There is no previous recording of this device to update")
+    return await _update_recording(context, request, str(record_id))
+
+
+async def _update_recording(context: Context, request: Request, record_id: str) -> Result:
+    changes = changes_in(request)
+    if request.get("RECORDID") and request.get("DEVICEID"):
+        changes["device_id"] = request.get("DEVICEID")
+    try:
+        found = record_id.isdecimal() and await context.store.update_recording(int(record_id), changes)
+    except StoreUnavailable as error:
+        return failed(request, "API_DATABASE_QUERY_ERROR", str(error))
+    if not found:
+        return failed(request, "API_RECORDID_INVALID", f"There is no recording {record_id}")
+    return ok(request, "Updated recording in database")
+
+
+def record_start(context: Context, request: Request) -> Result:
+    device = context.resolve(request)
+    if device is None:
+        return failed(request, DEVICE_INVALID, NO_DEVICE)
+    told = StartRecording(device_id=device, instance=_instance(request), changes=changes_in(request))
+    return _send(context, request, told)
+
+
+def record_stop(context: Context, request: Request) -> Result:
+    device = context.resolve(request)
+    if device is None:
+        return failed(request, DEVICE_INVALID, NO_DEVICE)
+    changes = changes_in(request, leave_out=_lookup_only(request))
+    return _send(context, request, StopRecording(device_id=device, instance=_instance(request), changes=changes))

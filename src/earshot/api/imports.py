@@ -1,0 +1,188 @@
+"""Import commands: IMPORTUSER, IMPORTAGENTPHONE, IMPORTWORKSTATION. After each change the directory is read anew."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from earshot.api.context import Context, log
+from earshot.errors import StoreUnavailable
+from earshot.ports import NotFound, NotUnique, Station, User
+from earshot.protocol.decode import Request
+from earshot.protocol.results import AGENT_NOT_FOUND, INVALID_FORMAT, Node, Result, failed, ok
+from earshot.protocol.times import legacy_time_with_offset, parse_legacy_time
+
+DATABASE = "API_DATABASE_QUERY_ERROR"
+USER_FIELDS = {
+    "USERNAME": "username",
+    "EMPLOYEEID": "employee_id",
+    "FIRSTNAME": "first_name",
+    "LASTNAME": "last_name",
+    "SYS_USER": "sys_user",
+    "DOMAIN": "sys_domain",
+    "EMAIL": "email",
+    "CRM_USER": "crm_user",
+    "SITEID": "site_id",
+}
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    """What the request sets on a user, by the names of `User`. STATUS sets account and agent flag, AGENT overrides."""
+    changes: dict[str, Any] = {name: request.get(tag) for tag, name in USER_FIELDS.items() if request.get(tag)}
+    if request.get("STATUS"):
+        changes["active"] = changes["is_agent"] = request.get("STATUS") == "A"
+    if request.get("AGENT"):
+        changes["is_agent"] = request.get("AGENT") == "Y"
+    if "PHONES" in request.params:
+        phones = [phone.strip() for phone in request.get("PHONES").split(",") if phone.strip()]
+        changes["phones"] = tuple(dict.fromkeys(phones))
+    return changes
+
+
+def _moment(context: Context, request: Request, tag: str) -> float:
+    text = request.get(tag)
+    moment = parse_legacy_time(text, context.settings.zone) if text else None
+    return moment.timestamp() if moment is not None else context.clock.now()
+
+
+async def import_user(context: Context, request: Request) -> Result:
+    actions = {"ADD": _add_user, "MODIFY": _modify_user, "DELETE": _delete_user, "LIST": _list_users}
+    try:
+        return await actions[request.get("ACTION")](context, request)
+    except StoreUnavailable as error:
+        return failed(request, DATABASE, str(error))
+    except NotUnique as taken:
+        label = "API_ERROR_KEYS_NOT_UNIQUE" if taken.field == "phone" else "API_USER_ALREADY_EXIST"
+        return failed(request, label, str(taken))
+    except NotFound:
+        return failed(request, "API_USER_NOT_FOUND", "There is no such user")
+
+
+async def _add_user(context: Context, request: Request) -> Result:
+    fields = _fields(request)
+    if not fields.get("username"):
+        if not (fields.get("first_name") and fields.get("last_name")):
+            return failed(request, INVALID_FORMAT, "ADD needs USERNAME, or FIRSTNAME and LASTNAME")
+        fields["username"] = f"{fields['first_name']} {fields['last_name']}"
+    if fields.get("phones"):
+        fields["is_agent"] = True
+    added_at = _moment(context, request, "ADD_TIME")
+    user = User(added_at=added_at, modified_at=_moment(context, request, "MOD_TIME"), **fields)
+    user_id = await context.store.add_user(user, await _password(context, request))
+    await refresh(context)
+    return ok(request, body=(("USERID", str(user_id)),))
+
+
+async def _password(context: Context, request: Request) -> str | None:
+    if not request.get("PASSWORD") or context.hash_password is None:
+        return None
+    return await asyncio.to_thread(context.hash_password, request.get("PASSWORD"))
+
+
+async def _find_user(context: Context, request: Request, id_tag: str = "USERID") -> int | None:
+    """By number, else USERNAME, else first and last name."""
+    users = await context.store.users()
+    wanted = request.get(id_tag)
+    if wanted:
+        return next((user.user_id for user in users if str(user.user_id) == wanted), None)
+    username = request.get("USERNAME").casefold()
+    if username:
+        return next((user.user_id for user in users if user.username.casefold() == username), None)
+    name = (request.get("FIRSTNAME").casefold(), request.get("LASTNAME").casefold())
+    same = (one.user_id for one in users if (one.first_name.casefold(), one.last_name.casefold()) == name)
+    return next(same, None) if all(name) else None
+
+
+async def _modify_user(context: Context, request: Request) -> Result:
+    if not any(request.get(tag) for tag in ("USERID", "USERNAME", "FIRSTNAME")):
+        return failed(request, INVALID_FORMAT, "MODIFY needs USERID, USERNAME, or FIRSTNAME and LASTNAME")
+    user_id = await _find_user(context, request)
+    if user_id is None:
+        raise NotFound
+    changes = _fields(request) | {"modified_at": _moment(context, request, "MOD_TIME")}
+    await context.store.modify_user(user_id, changes, await _password(context, request))
+    await refresh(context)
+    return ok(request, body=(("USERID", str(user_id)),))
+
+
+async def _delete_user(context: Context, request: Request) -> Result:
+    if not any(request.get(tag) for tag in ("USERID", "USERNAME", "FIRSTNAME")):
+        return failed(request, INVALID_FORMAT, "DELETE needs USERID, USERNAME, or FIRSTNAME and LASTNAME")
+    user_id = await _find_user(context, request)
+    if user_id is None:
+        raise NotFound
+    await context.store.delete_user(user_id)
+    await refresh(context)
+    return ok(request, body=(("USERID", str(user_id)),))
+
+
+async def _list_users(context: Context, request: Request) -> Result:
+    nodes = tuple(_user_node(context, user) for user in await context.store.users())
+    return ok(request, body=(("USERS", (("COUNT", str(len(nodes))), *nodes)),))
+
+
+def _user_node(context: Context, user: User) -> Node:
+    def when(seconds: float) -> str:
+        return legacy_time_with_offset(datetime.fromtimestamp(seconds, context.settings.zone))
+
+    return (
+        "USER",
+        (
+            ("USER_ID", str(user.user_id)),
+            ("USERNAME", user.username),
+            ("EMPLOYEEID", user.employee_id),
+            ("FIRSTNAME", user.first_name),
+            ("LASTNAME", user.last_name),
+            ("AGENT", "TRUE" if user.is_agent else "FALSE"),
+            ("STATUS", "A" if user.active else "I"),
+            ("ADD_TIME", when(user.added_at)),
+            ("MOD_TIME", when(user.modified_at)),
+            ("SYS_USER", user.sys_user),
+            ("SYS_DOMAIN", user.sys_domain),
+            ("EMAIL", user.email),
+            ("CRM_USER", user.crm_user),
+            ("SITE_ID", user.site_id),
+            ("PHONES", ",".join(user.phones)),
+        ),
+    )
+
+
+async def import_agent_phone(context: Context, request: Request) -> Result:
+    phone = request.get("PHONEID")
+    try:
+        user_id = await _find_user(context, request, "AGENTID")
+        if user_id is None:
+            return failed(request, AGENT_NOT_FOUND, "There is no such agent")
+        if request.get("ACTION") == "ADD":
+            await context.store.assign_phone(phone, user_id)
+        elif not await context.store.free_phone(phone, user_id):
+            return failed(request, AGENT_NOT_FOUND, f"Phone {phone} does not belong to agent {user_id}")
+        await refresh(context)
+    except NotUnique as taken:
+        return failed(request, "API_ERROR_KEYS_NOT_UNIQUE", str(taken))
+    except NotFound:
+        return failed(request, AGENT_NOT_FOUND, "There is no such agent")
+    except StoreUnavailable as error:
+        return failed(request, DATABASE, str(error))
+    return ok(request, body=(("AGENTID", str(user_id)),))
+
+
+async def import_workstation(context: Context, request: Request) -> Result:
+    station = Station(
+        station=request.get("STATIONNAME"),
+        device_id=request.get("DEVICEID"),
+        location_id=int(request.get("LOCATIONID") or 1),
+    )
+    try:
+        stored = await context.store.map_station(station)
+        await refresh(context)
+    except StoreUnavailable as error:
+        return failed(request, DATABASE, str(error))
+    return ok(request, body=(("DEVICEID", stored.device_id), ("STATIONNAME", stored.station)))
+
+
+async def refresh(context: Context) -> None:
+    """Bring the directory up to date after a change; the change itself stands even if the reading fails."""
+    try:
+        await context.refresh_directory()
+    except StoreUnavailable as error:
+        log.warning("directory_not_refreshed", why=str(error))

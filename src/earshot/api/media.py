@@ -1,0 +1,35 @@
+"""The value a handler gives back when the answer is a file and not XML: a sealed object, or bytes made on the way out.
+
+No HTTP here: the doors decide about headers and ranges. The one rule: exactly one of `object_name` and `chunks` is set.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaReply:
+    """A file to send. `size` is in bytes, None while unknown (then `supports_range` must be False for `chunks`).
+
+    `object_name` names an object of the Storage, which serves ranges; `chunks` is read once, from the beginning.
+    `etag` is any text that changes when the bytes change, empty for none.
+    """
+
+    media_type: str
+    file_name: str
+    object_name: str = ""
+    chunks: AsyncIterator[bytes] | None = None
+    size: int | None = None
+    supports_range: bool = False
+    etag: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.object_name) == (self.chunks is not None):
+            raise ValueError("a MediaReply has either an object_name or chunks")
+        if self.chunks is not None and self.supports_range:
+            raise ValueError("chunks are read once from the beginning: they cannot serve ranges")
+
+
+Exporter = Callable[[int, str], Awaitable[MediaReply | None]]
+"""`export(record_id, format)` gives recording `record_id` as `format` ("wav", "mp3", ...); None if there is none of
+that id or its media is gone. Raises ValueError for a format it does not know."""

@@ -1,0 +1,524 @@
+"""The composition root: the one place that knows everybody. It builds a server from settings, and ends it in order.
+
+Start: journal first, then the state it holds, then the sound of calls that run, then the doors. Stop: doors first,
+the journal last, so that nothing that was accepted is lost.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import re
+import secrets
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import tzinfo
+from multiprocessing import get_context
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from earshot.api.context import AnswerSettings, Context
+from earshot.api.cores import Cores
+from earshot.api.dispatch import Api
+from earshot.api.happenings import LiveView, event_document
+from earshot.api.media import MediaReply
+from earshot.api.metrics import Counts, Figures, Gauge
+from earshot.api.recordings import media_of
+from earshot.clock import Clock, SystemClock
+from earshot.config import Settings
+from earshot.core.recorder import Recorder
+from earshot.core.recovery import restore
+from earshot.core.seal_job import begin_worker
+from earshot.core.sealing import Sealers, Sealing
+from earshot.core.signalling import Signalling
+from earshot.core.watch import MB, Watch, WatchSettings
+from earshot.engine.effects import Announce
+from earshot.engine.inputs import RecorderResumed
+from earshot.engine.model import Call
+from earshot.errors import ConfigurationError, EarshotError, StoreUnavailable
+from earshot.journal.recovery import recover
+from earshot.journal.timeline import JournalTime
+from earshot.journal.upkeep import Upkeep
+from earshot.journal.writer import JournalSettings, JournalTrouble, JournalWriter
+from earshot.listeners.events import EventPort
+from earshot.listeners.http import HttpServer, serve_http
+from earshot.listeners.rtp import RtpListener, RtpSettings
+from earshot.listeners.sip import SipListener, serve_sip
+from earshot.listeners.sound import LegSound
+from earshot.listeners.tcp import ApiServer, TcpLimits, serve_tcp
+from earshot.media.render import Limits
+from earshot.ports import FinishedCall, Store
+from earshot.protocol.dialect import Dialect
+from earshot.storage.local import LocalStorage
+from earshot.storage.names import object_name, windows_name
+from earshot.store.sql import SqlStore, database_at
+from earshot.tasks import Spawner
+from earshot.telephony.sip.uas import UserAgentServer
+from earshot.web.application import build_app
+from earshot.web.console import Console
+from earshot.web.logins import Logins
+from earshot.web.passwords import PasswordChecker, hash_password
+
+log = structlog.get_logger(__name__)
+
+WATCH_S = 1.0
+STORE_RETRY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where things lie under the data folder."""
+
+    root: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal"
+
+    @property
+    def recordings(self) -> Path:
+        return self.root / "recordings"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "sealing"
+
+
+def local_zone(name: str) -> tzinfo:
+    """The zone `name`, or this machine's own."""
+    if name:
+        return ZoneInfo(name)
+    try:
+        with open("/etc/localtime", "rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def store_of(settings: Settings, clock: Clock) -> SqlStore:
+    """The store of the settings, not opened."""
+    url = settings.database_url or f"sqlite:///{(settings.data_dir / 'earshot.db').absolute()}"
+    return SqlStore(database_at(url), clock)
+
+
+@contextlib.contextmanager
+def data_dir_lock(root: Path) -> Iterator[None]:
+    """Hold the data folder. Raises ConfigurationError when another process does."""
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(f"{root} is in use by another earshot process") from None
+        yield
+
+
+class SealingPool:
+    """The sealing processes; begun anew after one of them died."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def get(self) -> Executor:
+        if self._pool is not None and getattr(self._pool, "_broken", False):
+            self.close()
+        if self._pool is None:
+            context = get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=begin_worker)
+        return self._pool
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((getattr(self._pool, "_processes", None) or {}).values()):
+                process.kill()
+            self._pool = None
+
+
+class Server:
+    """The whole system in one process. `start`, then `stop`; `addresses` says where it listens."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, reached: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.folders = Folders(settings.data_dir)
+        self.zone = local_zone(settings.time_zone)
+        self.spawner = Spawner()
+        self.store: Store = store_of(settings, self.clock)
+        self.storage = LocalStorage(self.folders.recordings)
+        self.addresses: dict[str, str] = {}
+        self._reached = reached
+        self._pool = SealingPool(settings.seal_workers)
+        self._closing: contextlib.AsyncExitStack = contextlib.AsyncExitStack()
+        self._names: set[str] = set()
+        self._requests: Counter[str] = Counter()
+
+    async def start(self) -> None:
+        """Bring everything up. Raises EarshotError, OSError; what was begun is ended then."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        self._closing.enter_context(data_dir_lock(self.folders.root))
+        self.folders.work.mkdir(parents=True, exist_ok=True)
+        for leftover in self.folders.work.iterdir():
+            leftover.unlink()
+        self._build_core()
+        await self._open_store()
+        await self.writer.start(self.spawner)
+        self.rtp.start()
+        self._build_api()
+        sip = await self._open_doors()
+        self._resume(sip)
+        self.sealing.start()
+        self.spawner.spawn("upkeep", self.upkeep.run())
+        self.spawner.spawn("watch", self._watch())
+
+    # --- building ---------------------------------------------------------------------------------------------------
+
+    def _build_core(self) -> None:
+        settings = self.settings
+        self.recovered = recover(self.folders.journal)
+        for problem in self.recovered.problems:
+            log.error("journal_problem", what=problem)
+        restored = restore(self.recovered.events, settings.core)
+        self.restored_notes = restored.notes
+        self.time = JournalTime(self.clock, self.recovered.last_time_us)
+        self.writer = JournalWriter(
+            self.folders.journal,
+            time=self.time,
+            random_u32=lambda: secrets.randbits(32),
+            recovered=self.recovered,
+            settings=JournalSettings(flush_interval_s=settings.flush_ms / 1000),
+            checkpoint=lambda: self.recorder.checkpoint(),
+            on_trouble=self._journal_trouble,
+        )
+        self.upkeep = Upkeep(self.writer)
+        first, last = settings.rtp_range
+        rtp_settings = RtpSettings(
+            host=settings.host,
+            first_port=first,
+            last_port=last,
+            even_only=last - first >= 100,
+            cool_down_s=settings.port_cooldown_s,
+        )
+        self.rtp = RtpListener(rtp_settings, self.writer, self.clock, self.time)
+        self.recorder = Recorder(
+            restored.state,
+            self.writer,
+            LegSound(self.rtp),
+            now_us=self.time.now_us,
+            channels=settings.channels,
+            name_recording=self._name_recording,
+        )
+        self.recorder.release_leg = self._release_leg
+        self.recorder.notes = dict(restored.notes)
+        self._names = {one.object_name for call in restored.state.calls.values() for one in call.recordings}
+
+    def _release_leg(self, leg: int) -> None:
+        if leg in self.writer.tails:
+            self.upkeep.release_leg(leg)
+
+    def _build_api(self) -> None:
+        settings = self.settings
+        dialect = Dialect(
+            strict_legacy=settings.strict_legacy,
+            error_resulttype=settings.error_resulttype,
+            channel_state_style=settings.channel_state_style,
+        )
+        self.context = Context(
+            cores=Cores([self.recorder]),
+            store=self.store,
+            storage=self.storage,
+            clock=self.clock,
+            data_dir=self.folders.root,
+            dialect=dialect,
+            settings=AnswerSettings(
+                zone=self.zone,
+                recording_path=settings.recording_path,
+                calllist_limit=settings.calllist_limit,
+                playback_links=settings.playback_links,
+            ),
+            hash_password=hash_password,
+        )
+        self.api = Api(self.context)
+        self.spawner.spawn("directory", self._load_directory())
+        self.sealing = Sealing(
+            self.recorder,
+            Sealers(
+                store=self.store,
+                storage=self.storage,
+                journal=self.folders.journal,
+                work=self.folders.work,
+                pool=self._pool.get,
+                synced=self.writer.sync,
+                tail=self.writer.leg_tail,
+                agent_on=lambda device, alias: self.context.directory.agent_on(device, alias),
+                limits=Limits(
+                    silent_dbfs=settings.silent_dbfs, lossy_percent=settings.lossy_percent, short_s=settings.short_s
+                ),
+                workers=settings.seal_workers,
+                reached=self._reached,
+            ),
+            self.spawner,
+        )
+        self.recorder.seal = self.sealing.enqueue
+        self.sealing.on_stored.append(self._names_used)
+
+    async def _open_store(self) -> None:
+        try:
+            await self.store.open()
+        except StoreUnavailable as away:
+            log.error("store_away", why=str(away), what="recording goes on; rows arrive when it is back")
+            self.spawner.spawn("store", self._open_store_later())
+
+    async def _open_store_later(self) -> None:
+        while True:
+            await asyncio.sleep(STORE_RETRY_S)
+            with contextlib.suppress(StoreUnavailable):
+                await self.store.open()
+                log.info("store_is_back")
+                return
+
+    async def _load_directory(self) -> None:
+        while True:
+            try:
+                await self.context.refresh_directory()
+                return
+            except StoreUnavailable:
+                await asyncio.sleep(STORE_RETRY_S)
+
+    # --- doors ------------------------------------------------------------------------------------------------------
+
+    async def _open_doors(self) -> SipListener:
+        settings = self.settings
+        self.uas = UserAgentServer(lambda: secrets.token_hex(8))
+        self.signalling = Signalling(
+            self.recorder,
+            self.uas,
+            now=self.clock.monotonic,
+            directory=lambda: self.context.directory,
+            advertise=settings.advertise_host or _numeric(settings.host),
+            pattern=re.compile(settings.extension_pattern),
+        )
+        self.events = await EventPort(settings.may_connect).start(settings.host, settings.events_port)
+        self.recorder.listeners.append(self._publish)
+        self.tcp: ApiServer = await serve_tcp(
+            settings.host,
+            settings.api_port,
+            handler=self.api,  # type: ignore[arg-type]
+            clock=self.clock,
+            spawner=self.spawner,
+            allow=settings.may_connect,
+            limits=TcpLimits(
+                max_bytes=settings.max_message_bytes,
+                partial_idle_s=settings.message_timeout_s,
+                partial_total_s=settings.message_timeout_s * 4,
+                idle_s=settings.connection_timeout_s,
+            ),
+            counters=self._requests,
+            dialect=self.context.dialect,
+        )
+        self.http: HttpServer = await self._open_http()
+        self.context.settings = self.context.settings.with_url(settings.public_url or f"http://{self._shown_host()}")
+        sip = await serve_sip(
+            settings.host,
+            settings.sip_port,
+            self.uas,
+            self.signalling.on_event,
+            self.clock,
+            self.spawner,
+            settings.may_connect,
+        )
+        self.sip = sip
+        self.signalling.deliver = sip.deliver
+        host = settings.host
+        self.addresses = {
+            "api": f"tcp://{host}:{self.tcp.port}",
+            "events": f"tcp://{host}:{self.events.port}",
+            "http": f"http://{host}:{self.http.port}",
+            "sip": f"sip:{host}:{sip.port}",
+            "rtp": f"udp://{host}:{settings.rtp_ports}",
+        }
+        return sip
+
+    def _shown_host(self) -> str:
+        return f"{_numeric(self.settings.host)}:{self.http.port}"
+
+    async def _open_http(self) -> HttpServer:
+        registry = CollectorRegistry()
+        figures = Figures(self.recorder, self._gauges(), self._counts())
+        registry.register(figures)
+        self.sealing.on_stored.append(figures.call_stored)
+        checker = PasswordChecker()
+        console = Console(
+            store=self.store,
+            storage=self.storage,
+            clock=self.clock,
+            live=LiveView(self.context, self._notices),
+            logins=Logins(self.store, self.clock, checker),
+            export=self._export,
+            registry=registry,
+            zone=self.zone,
+        )
+        allowed = self.settings.may_connect
+        app = build_app(console, self.api.answer, allowed=allowed)
+        return await serve_http(
+            app, self.settings.host, self.settings.http_port, spawner=self.spawner, clock=self.clock
+        )
+
+    def _gauges(self) -> list[Gauge]:
+        recorder, sealing, rtp, writer = self.recorder, self.sealing, self.rtp, self.writer
+        return [
+            Gauge(name="channels_busy", meaning="Channels that record", read=lambda: recorder.busy.busy),
+            Gauge(name="channels", meaning="Channels there are", read=lambda: len(recorder.busy.all)),
+            Gauge(name="sessions", meaning="SIP dialogs that run", read=lambda: len(recorder.state.sessions)),
+            Gauge(name="calls_to_seal", meaning="Ended calls without rows", read=lambda: sealing.waiting),
+            Gauge(name="calls_failing", meaning="Calls whose sealing failed so far", read=lambda: len(sealing.failing)),
+            Gauge(name="rtp_ports_open", meaning="RTP ports in use", read=lambda: len(rtp.open_ports())),
+            Gauge(name="rtp_ports_free", meaning="RTP ports that could be opened", read=rtp.free_ports),
+            Gauge(name="journal_dropped", meaning="Packets lost to a full disk", read=lambda: writer.dropped_packets),
+            Gauge(name="refusing", meaning="1 while new calls are refused", read=lambda: bool(recorder.refusal)),
+        ]
+
+    def _counts(self) -> list[Counts]:
+        uas, requests = self.uas, self._requests
+        return [
+            Counts(name="sip_leniencies", meaning="Faults accepted", label="fault", read=lambda: uas.leniencies),
+            Counts(
+                name="sip_refused",
+                meaning="Requests refused",
+                label="status",
+                read=lambda: {str(status): count for status, count in uas.refused.items()},
+            ),
+            Counts(name="sip_junk", meaning="No SIP at all", label="kind", read=lambda: {"message": uas.junk}),
+            Counts(name="api", meaning="What happened on the XML port", label="what", read=lambda: requests),
+        ]
+
+    async def _export(self, record_id: int, wanted: str) -> MediaReply | None:
+        row = await self.store.recording(record_id)
+        return await media_of(self.context, row, wanted.upper()) if row is not None else None
+
+    # --- running ----------------------------------------------------------------------------------------------------
+
+    def _resume(self, sip: SipListener) -> None:
+        """Go on where the last process stopped: sessions, gaps, calls that wait to be sealed."""
+        now_us = self.time.now_us()
+        if any(call.phase == "open" for call in self.recorder.state.calls.values()):
+            self.recorder.apply(RecorderResumed(down_since_us=self.recovered.last_time_us))
+        running = self.signalling.take_up(self.restored_notes)
+        for call in list(self.recorder.state.calls.values()):
+            if call.phase == "ended":
+                self.sealing.enqueue(call.key)
+        self.recorder.release_unneeded(self.recovered.legs.keys())
+        self.watch = Watch(
+            self.recorder,
+            WatchSettings(
+                media_timeout_s=self.settings.media_timeout_s,
+                hold_timeout_s=self.settings.hold_timeout_s,
+                resume_timeout_s=self.settings.resume_timeout_s,
+                longest_call_s=self.settings.longest_call_s,
+                disk_reserve_bytes=self.settings.disk_reserve_mb * MB,
+            ),
+            self.folders.root,
+            self.signalling.end_session,
+        )
+        self.watch.resumed(running, now_us)
+        self.watch.round()
+        if running:
+            log.info("calls_resumed", sessions=len(running))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            self.watch.round()
+
+    def _journal_trouble(self, trouble: JournalTrouble) -> None:
+        if trouble.error is not None:
+            self.recorder.refusal = "API_ERROR_OUT_OF_DISK_SPACE"
+
+    def _publish(self, told: Announce, now_us: int) -> None:
+        if self.events.readers:
+            self.events.publish(event_document(self.context, told, now_us, self.recorder.ident))
+
+    def _notices(self) -> tuple[str, ...]:
+        notices = []
+        if self.recorder.refusal:
+            notices.append("The disk reserve is reached: new calls are refused until space is freed.")
+        if self.sealing.failing:
+            notices.append(f"{len(self.sealing.failing)} calls could not be sealed yet; the log says why.")
+        return tuple(notices)
+
+    def _name_recording(self, call: Call, part: int) -> tuple[str, str]:
+        variables = call.variables
+
+        def taken(name: str) -> bool:
+            path = self.storage.local_path(name)
+            return name in self._names or (path is not None and path.exists())
+
+        began = call.recordings[part].from_us if part else call.started_us
+        name = object_name(
+            device_id=call.device_id,
+            device_alias=variables.device_alias,
+            at=began / 1e6,
+            zone=self.zone,
+            taken=taken,
+        )
+        self._names.add(name)
+        return name, windows_name(name, self.settings.recording_path)
+
+    def _names_used(self, finished: FinishedCall, record_ids: tuple[int, ...]) -> None:
+        self._names.difference_update(one.object_name for one in finished.recordings)
+
+    async def stop(self) -> None:
+        """End in order: no new calls, doors closed, what was heard journalled. Running calls go on at the next start.
+        """
+        if hasattr(self, "recorder"):
+            self.recorder.draining = True
+        if hasattr(self, "uas"):
+            self.uas.out_of_service = "Shutting down"
+        for door in ("tcp", "events", "sip", "http"):
+            if hasattr(self, door):
+                await getattr(self, door).close()
+        if hasattr(self, "rtp"):
+            self.rtp.stop()
+        if hasattr(self, "writer"):
+            with contextlib.suppress(OSError):
+                await self.writer.close()
+            self.upkeep.close()
+        await self.spawner.close()
+        self._pool.close()
+        with contextlib.suppress(EarshotError):
+            await self.store.close()
+        await self._closing.aclose()
+
+
+def _numeric(host: str) -> str:
+    """The host as it may stand in SDP and URLs."""
+    return {"localhost": "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Run until SIGTERM or SIGINT. `announce` is told each address, then `ready`."""
+    server = Server(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    for name, address in server.addresses.items():
+        announce(f"{name} {address}")
+    announce("ready")
+    await stop.wait()
+    await server.stop()

@@ -1,0 +1,216 @@
+"""The command line. Thin: each command reads its options and calls the room that does the work."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from earshot import __version__, app, operations
+from earshot.config import Settings, load
+from earshot.errors import ConfigurationError, EarshotError
+from earshot.simulate.options import SimulateOptions
+
+cli = typer.Typer(no_args_is_help=True, add_completion=True, help="Earshot, the open call recording system.")
+user_cli = typer.Typer(no_args_is_help=True, help="The people who may log in.")
+cli.add_typer(user_cli, name="user")
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of journal, recordings and database.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
+Host = Annotated[str | None, typer.Option("--host", help="Address to bind to; 127.0.0.1 unless told otherwise.")]
+
+
+def configure_logging(settings: Settings) -> None:
+    """Logs go to standard error, so that standard output stays for addresses and answers."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    renderer: Any = structlog.processors.JSONRenderer()
+    if settings.log_format == "text":
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.StackInfoRenderer(),
+            *([structlog.processors.format_exc_info] if settings.log_format == "json" else []),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def run(work: Any) -> Any:
+    """Run a coroutine on uvloop where there is one, else on asyncio."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        return uvloop.run(work)
+    return asyncio.run(work)
+
+
+def _loaded(config: Path | None, **given: Any) -> Settings:
+    settings = load(config, **given)
+    configure_logging(settings)
+    return settings
+
+
+@cli.command()
+def serve(
+    data_dir: DataDir = None,
+    host: Host = None,
+    api_port: Annotated[int | None, typer.Option(help="TCP port of the XML protocol (5620); 0 for any free.")] = None,
+    events_port: Annotated[int | None, typer.Option(help="TCP port of the events (5621).")] = None,
+    http_port: Annotated[int | None, typer.Option(help="Port of webAPI.aspx and the pages (2012).")] = None,
+    sip_port: Annotated[int | None, typer.Option(help="SIP port, UDP and TCP (5060).")] = None,
+    rtp_ports: Annotated[str | None, typer.Option(help="UDP ports for sound, FIRST-LAST.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Record. Prints each address it listens on, and `ready` when all are up. SIGTERM ends it within seconds."""
+    settings = _loaded(
+        config,
+        data_dir=data_dir,
+        host=host,
+        api_port=api_port,
+        events_port=events_port,
+        http_port=http_port,
+        sip_port=sip_port,
+        rtp_ports=rtp_ports,
+    )
+    run(app.serve(settings, announce=lambda line: print(line, flush=True)))  # noqa: T201
+
+
+@user_cli.command("create")
+def user_create(
+    name: Annotated[str, typer.Argument(help="User name to log in with.")],
+    admin: Annotated[bool, typer.Option("--admin", help="May do everything.")] = False,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Create a user, or give an existing one a new password."""
+    settings = _loaded(config, data_dir=data_dir)
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if not password:
+        raise typer.BadParameter("an empty password opens nothing; send one on standard input")
+    typer.echo(run(operations.create_user(settings, name, password, admin)))
+
+
+@cli.command()
+def check(data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """Verify that everything recorded is there and unaltered; exit 1 and say what is wrong if it is not."""
+    settings = _loaded(config, data_dir=data_dir)
+    problems = run(operations.check_data(settings))
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("nothing is wrong")
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+def send(
+    command: Annotated[str, typer.Argument(help="Command of the protocol, such as CALLSTART.")],
+    parameters: Annotated[list[str] | None, typer.Argument(help="key=value ...")] = None,
+    host: Host = None,
+    api_port: Annotated[int | None, typer.Option(help="TCP port of the server (5620).")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Send one command over TCP and print the answer; exit 1 when it is not API_OK."""
+    settings = _loaded(config, host=host, api_port=api_port)
+    pairs = []
+    for text in parameters or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{text!r} is not key=value")
+        pairs.append((key, value))
+    answer, good = run(operations.send_command(settings, command, pairs))
+    typer.echo(answer)
+    if not good:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def simulate(
+    calls: Annotated[int, typer.Option(help="How many calls in all.")] = 10,
+    concurrent: Annotated[int, typer.Option(help="How many at a time.")] = 2,
+    rate: Annotated[float, typer.Option(help="New calls per second.")] = 1.0,
+    length: Annotated[str, typer.Option(help="Seconds a call lasts, SHORTEST-LONGEST.")] = "10-30",
+    codec: Annotated[list[str] | None, typer.Option(help="Codec, may be given several times.")] = None,
+    loss: Annotated[float, typer.Option(help="Percent of packets that are left out.")] = 0.0,
+    reorder: Annotated[float, typer.Option(help="Percent of packets that swap places.")] = 0.0,
+    hold: Annotated[float, typer.Option(help="Percent of calls that are put on hold once.")] = 0.0,
+    mixed: Annotated[bool, typer.Option("--mixed", help="One stream with both parties, as many phones send.")] = False,
+    crm: Annotated[bool, typer.Option(help="Play the CRM too: CALLSTART, CALLUPDATE, CALLSTOP.")] = True,
+    follow: Annotated[bool, typer.Option("--follow", help="Give sound to every call that the API announces.")] = False,
+    forever: Annotated[bool, typer.Option("--forever", help="Until Ctrl-C.")] = False,
+    transport: Annotated[str, typer.Option(help="udp or tcp.")] = "udp",
+    seed: Annotated[int, typer.Option(help="The same seed plans the same calls.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only the summary.")] = False,
+    host: Host = None,
+    sip_port: Annotated[int | None, typer.Option(help="SIP port of the recorder (5060).")] = None,
+    api_port: Annotated[int | None, typer.Option(help="Its XML port (5620).")] = None,
+    events_port: Annotated[int | None, typer.Option(help="Its event port (5621).")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Play a phone system and a CRM: place real SIPREC calls with real speech."""
+    settings = _loaded(config, host=host, sip_port=sip_port, api_port=api_port, events_port=events_port)
+    shortest, _, longest = length.partition("-")
+    try:
+        options = SimulateOptions(
+            sip_host=settings.host,
+            sip_port=settings.sip_port,
+            transport=transport,
+            api_host=settings.host,
+            api_port=settings.api_port,
+            events_host=settings.host,
+            events_port=settings.events_port,
+            calls=0 if follow and not forever else calls,
+            concurrent=concurrent,
+            rate=rate,
+            length_s=(float(shortest), float(longest or shortest)),
+            codecs=tuple(codec or ["PCMU"]),
+            loss_percent=loss,
+            reorder_percent=reorder,
+            hold_percent=hold,
+            mixed=mixed,
+            crm=crm,
+            follow=follow,
+            forever=forever,
+            seed=seed,
+            quiet=quiet,
+        )
+        summary = run(operations.simulate(options))
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong)) from None
+    typer.echo(summary.text())
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"earshot {__version__}")
+
+
+def main() -> None:
+    """Entry point: errors that we raise on purpose are one line, not a stack trace."""
+    try:
+        cli()
+    except ConfigurationError as wrong:
+        typer.echo(f"earshot: {wrong}", err=True)
+        sys.exit(2)
+    except (EarshotError, OSError) as failure:
+        typer.echo(f"earshot: {failure}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

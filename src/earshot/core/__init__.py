@@ -1,0 +1,1 @@
+"""One recorder core: inbox, engine, effects; the session recording server's application; sealing; recovery; check."""

@@ -1,0 +1,56 @@
+"""`earshot check`: verifies the promises of the architecture on what lies on disk. Reads only.
+
+1. Every row has its media in the storage with that size and hash. 2. Every journal segment and every media object
+belongs to an open call, a row, or nobody (then it is named). Problems are sentences.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from earshot.core.recovery import restore
+from earshot.journal.check import check as check_journal
+from earshot.journal.recovery import recover
+from earshot.ports import Storage, Store
+
+
+async def check(journal: Path, store: Store, storage: Storage, *, running: bool) -> AsyncIterator[str]:
+    """What is wrong, one sentence each, as it is found. `running` says that a server is at work on these files."""
+    recovered = recover(journal, repair=False)
+    restored = restore(recovered.events, core=1)
+    if restored.skipped:
+        yield f"{restored.skipped} events of the journal cannot be read by this version"
+    sessions = restored.state.sessions.values()
+    needed = {facts.leg for session in sessions for facts in session.legs}
+    needed |= {one.facts.leg for call in restored.state.calls.values() for one in call.attachments}
+    for problem in check_journal(journal, needed, writing=running):
+        yield f"journal: {problem}"
+    if not running:
+        for leg in sorted(recovered.legs.keys() - needed):
+            yield f"journal: leg {leg} belongs to no open call"
+    rows: set[str] = set()
+    async for name, sha256, size in store.all_objects():
+        rows.add(name)
+        problem = await _media_problem(storage, name, sha256, size)
+        if problem:
+            yield problem
+    planned = {one.object_name for call in restored.state.calls.values() for one in call.recordings}
+    async for name, _ in storage.names():
+        if name not in rows and name not in planned:
+            yield f"media object {name} belongs to no recording"
+
+
+async def _media_problem(storage: Storage, name: str, sha256: str, size: int) -> str:
+    digest = hashlib.sha256()
+    found = 0
+    try:
+        async for chunk in storage.read(name):
+            digest.update(chunk)
+            found += len(chunk)
+    except FileNotFoundError:
+        return f"media object {name} is missing"
+    if found != size:
+        return f"media object {name} has {found} bytes, its row says {size}"
+    if digest.hexdigest() != sha256:
+        return f"media object {name} was changed: its SHA-256 is not the one of its row"
+    return ""

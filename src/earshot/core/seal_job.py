@@ -1,0 +1,105 @@
+"""One recording rendered from the journal: what a sealing process does. Nothing here knows the core or the store.
+
+A job is a value with paths and pointers only, so that it crosses into another process. Doing it twice gives the same
+file, which is what makes sealing safe to repeat after a crash.
+"""
+
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from earshot.engine.inputs import LegFacts
+from earshot.journal.format import ChainPointer
+from earshot.journal.reader import iter_leg
+from earshot.media.packets import Codec, LegDescription, LegPackets, LegSource
+from earshot.media.render import Limits, Rendered, render_recording
+
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegJob:
+    """A leg of the recording: its newest journal entry, and the span in which its sound belonged to the call (µs)."""
+
+    facts: LegFacts
+    tail: ChainPointer
+    from_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealJob:
+    """One recording to be rendered to `out_path`: from `start_us` to `stop_us`, journal time."""
+
+    journal: Path
+    out_path: Path
+    start_us: int
+    stop_us: int
+    legs: tuple[LegJob, ...]
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """What came of a job; `rendered` is None when not one packet fell into the span."""
+
+    packets: int
+    rendered: Rendered | None
+
+
+class _Counted:
+    """The packets of a leg that fall into a span, chunk by chunk, counted as they go by."""
+
+    def __init__(self, job: LegJob, journal: Path, start_us: int, stop_us: int) -> None:
+        self._job = job
+        self._journal = journal
+        self._from_us = max(job.from_us, start_us)
+        self._until_us = min(job.until_us, stop_us)
+        self.packets = 0
+
+    def __iter__(self) -> Iterator[LegPackets]:
+        self.packets = 0
+        if self._job.tail.segment == 0:
+            return
+        for chunk in iter_leg(self._journal, self._job.facts.leg, self._job.tail):
+            lengths = chunk.lengths.astype(np.int64)
+            first, last = (int(at) for at in np.searchsorted(chunk.times_us, (self._from_us, self._until_us)))
+            if (np.diff(chunk.times_us) < 0).any():
+                first, last = 0, len(lengths)
+            if first >= last:
+                continue
+            ends = np.cumsum(lengths)
+            begin = int(ends[first - 1]) if first else 0
+            self.packets += last - first
+            data = chunk.data[begin : int(ends[last - 1])]
+            yield LegPackets(chunk.times_us[first:last], lengths[first:last], data.data)
+
+
+def _description(facts: LegFacts) -> LegDescription:
+    codecs = {kind: Codec(one.name, one.clock_hz, one.channels, one.fmtp) for kind, one in facts.codecs.items()}
+    return LegDescription(side=facts.side, label=facts.label, participant=facts.participant, codecs=codecs)
+
+
+def seal(job: SealJob) -> Sealed:
+    """Render the recording. Raises JournalDamaged, OSError."""
+    counted = [_Counted(leg, job.journal, job.start_us, job.stop_us) for leg in job.legs]
+    sources = [LegSource(_description(leg.facts), chunks) for leg, chunks in zip(job.legs, counted, strict=True)]
+    job.out_path.parent.mkdir(parents=True, exist_ok=True)
+    rendered = render_recording(sources, job.start_us, job.stop_us, (), job.out_path, limits=job.limits, sync=True)
+    packets = sum(one.packets for one in counted)
+    if not packets:
+        job.out_path.unlink(missing_ok=True)
+        return Sealed(packets=0, rendered=None)
+    return Sealed(packets=packets, rendered=rendered)
+
+
+def begin_worker() -> None:
+    """Prepare a sealing process: lower priority than recording, and no life of its own after its parent's."""
+    os.nice(10)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

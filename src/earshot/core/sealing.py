@@ -1,0 +1,260 @@
+"""Sealing: from an ended call to its verdict, its recordings in the storage and its rows in the store.
+
+The order of steps keeps promise 1 (every row has its media) and makes each of them repeatable: render to a work file,
+put it into the storage, save the rows, tell the journal, let go of the legs. Killed between any two steps, the next
+start does the call again from the first step and arrives at the same files and the same rows.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from earshot.core.recorder import Recorder
+from earshot.core.seal_job import LegJob, Sealed, SealJob, seal
+from earshot.core.verdicts import verdict_of
+from earshot.engine.directory import Agent
+from earshot.engine.model import Call, Recording
+from earshot.errors import EarshotError, StoreUnavailable
+from earshot.journal.format import ChainPointer
+from earshot.media.render import Limits
+from earshot.ports import FinishedCall, LegFigures, SealedRecording, Storage, Store
+from earshot.tasks import Spawner
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+MICROSECONDS = 1_000_000
+RETRY_S = 30.0
+STORE_RETRY_S = 1.0
+BATCH = 200
+STEPS = ("rendered", "put", "saved", "journalled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealers:
+    """What sealing works with. `pool` gives the executor of the sealing processes, anew after one of them died.
+
+    `synced` waits until what is in the journal now is durable, `tail` gives the newest entry of a leg. `reached` is
+    told the name of each step that is done (one of `STEPS`).
+    """
+
+    store: Store
+    storage: Storage
+    journal: Path
+    work: Path
+    pool: Callable[[], Executor]
+    synced: Callable[[], Awaitable[None]]
+    tail: Callable[[int], ChainPointer]
+    agent_on: Callable[[str, str], Agent | None]
+    limits: Limits
+    workers: int = 1
+    reached: Callable[[str], None] = lambda _: None
+
+
+class Sealing:
+    """The queue of ended calls, worked off by a few sealing processes and one writer of rows."""
+
+    def __init__(self, recorder: Recorder, tools: Sealers, spawner: Spawner) -> None:
+        self._recorder = recorder
+        self._tools = tools
+        self._spawner = spawner
+        self._waiting: asyncio.Queue[str] = asyncio.Queue()
+        self._finished: asyncio.Queue[FinishedCall] = asyncio.Queue()
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.failing: dict[str, str] = {}
+        self.on_stored: list[Callable[[FinishedCall, tuple[int, ...]], None]] = []
+
+    def start(self) -> None:
+        """Begin to work; calls that were queued before wait for this."""
+        for number in range(self._tools.workers):
+            self._spawner.spawn(f"seal-{number}", self._seal_calls())
+        self._spawner.spawn("seal-rows", self._save_rows())
+
+    def enqueue(self, key: str) -> None:
+        """The call has ended: seal it when its turn comes."""
+        self._open += 1
+        self._idle.clear()
+        self._waiting.put_nowait(key)
+
+    @property
+    def waiting(self) -> int:
+        """How many ended calls have no rows yet."""
+        return self._open
+
+    async def idle(self) -> None:
+        """Wait until every ended call has its rows."""
+        await self._idle.wait()
+
+    async def _seal_calls(self) -> None:
+        while True:
+            key = await self._waiting.get()
+            call = self._recorder.state.calls.get(key)
+            if call is None:
+                continue
+            try:
+                await self._tools.synced()
+                finished = await self._finish(call)
+            except (EarshotError, OSError, RuntimeError, ValueError) as failure:
+                # The sound stays in the journal: try again later, and say so where operators look.
+                log.error("sealing_failed", call=key, why=repr(failure))
+                self.failing[key] = repr(failure)
+                asyncio.get_running_loop().call_later(RETRY_S, self._waiting.put_nowait, key)
+                continue
+            self.failing.pop(key, None)
+            self._finished.put_nowait(finished)
+
+    # --- one call ---------------------------------------------------------------------------------------------------
+
+    async def _finish(self, call: Call) -> FinishedCall:
+        sealed: list[SealedRecording] = []
+        packets = 0
+        warnings: tuple[str, ...] = ()
+        for recording in call.recordings:
+            if not call.attachments or not recording.object_name:
+                continue
+            job = self._job(call, recording)
+            done = await self._render(job)
+            if done.rendered is None:
+                continue
+            self._tools.reached("rendered")
+            await self._tools.storage.put_file(recording.object_name, job.out_path)
+            self._tools.reached("put")
+            sealed.append(self._row(call, recording, job, done))
+            if recording.part == 0:
+                packets, warnings = done.packets, tuple(done.rendered.warnings)
+        verdict = verdict_of(call, packets or len(sealed), warnings)
+        agent = self._agent(call)
+        assert call.stopped_us is not None
+        return FinishedCall(
+            key=call.key,
+            core=self._recorder.ident,
+            variables=call.variables,
+            agent_id=agent.user_id if agent else None,
+            started_at=call.started_us / MICROSECONDS,
+            stopped_at=call.stopped_us / MICROSECONDS,
+            verdict=verdict.verdict,
+            reason=verdict.reason,
+            warnings=verdict.warnings,
+            announced_by=tuple(call.announced_by),
+            participants=tuple(call.participants),
+            leniencies=dict(call.leniencies),
+            metadata=tuple(call.metadata),
+            recordings=tuple(sealed),
+        )
+
+    def _agent(self, call: Call) -> Agent | None:
+        return self._tools.agent_on(call.device_id, call.variables.device_alias)
+
+    def _job(self, call: Call, recording: Recording) -> SealJob:
+        assert recording.until_us is not None
+        first_us = min(one.from_us for one in call.attachments)
+        last_us = max(one.until_us or recording.until_us for one in call.attachments)
+        start_us = max(recording.from_us, first_us)
+        stop_us = max(start_us, min(recording.until_us, last_us))
+        legs = tuple(
+            LegJob(
+                facts=one.facts,
+                tail=self._tools.tail(one.facts.leg),
+                from_us=one.from_us,
+                until_us=one.until_us or stop_us,
+            )
+            for one in call.attachments
+        )
+        return SealJob(
+            journal=self._tools.journal,
+            out_path=self._tools.work / f"{call.key}-{recording.part}.wav",
+            start_us=start_us,
+            stop_us=stop_us,
+            legs=legs,
+            limits=self._tools.limits,
+        )
+
+    async def _render(self, job: SealJob) -> Sealed:
+        return await asyncio.get_running_loop().run_in_executor(self._tools.pool(), seal, job)
+
+    def _row(self, call: Call, recording: Recording, job: SealJob, done: Sealed) -> SealedRecording:
+        rendered = done.rendered
+        assert rendered is not None
+        agent = self._agent(call)
+        known = [
+            (max(gap.from_us, job.start_us), min(gap.until_us or job.stop_us, job.stop_us), gap.why.split()[0])
+            for gap in call.gaps
+        ]
+        known_s = {
+            ((start - job.start_us) / MICROSECONDS, (stop - job.start_us) / MICROSECONDS, why)
+            for start, stop, why in known
+            if stop > start
+        }
+        return SealedRecording(
+            key=f"{call.key}/{recording.part}",
+            call_key=call.key,
+            part=recording.part,
+            core=self._recorder.ident,
+            variables=call.variables.changed(recording.changes),
+            agent_id=agent.user_id if agent else None,
+            recording_time=job.start_us / MICROSECONDS,
+            duration_s=rendered.duration_s,
+            channels=rendered.channels,
+            sample_rate_hz=rendered.sample_rate_hz,
+            object_name=recording.object_name,
+            file_name=recording.file_name,
+            media_type="audio/wav",
+            audio_sha256=rendered.sha256,
+            audio_size=rendered.size,
+            peaks=rendered.peaks,
+            peaks_per_second=rendered.peaks_per_second,
+            legs=tuple(
+                LegFigures(**{one.name: getattr(leg, one.name) for one in fields(LegFigures)})
+                for leg in rendered.leg_figures
+            ),
+            gaps=tuple(sorted({*rendered.gaps, *known_s})),
+            ended_by=call.ended_by,
+        )
+
+    # --- rows -------------------------------------------------------------------------------------------------------
+
+    async def _save_rows(self) -> None:
+        while True:
+            batch = [await self._finished.get()]
+            while len(batch) < BATCH and not self._finished.empty():
+                batch.append(self._finished.get_nowait())
+            stored = await self._insisting(partial(self._tools.store.save_calls, batch))
+            self._tools.reached("saved")
+            for finished, record_ids in zip(batch, stored, strict=True):
+                await self._catch_up(finished, record_ids)
+                self._recorder.call_stored(finished.key)
+                for told in self.on_stored:
+                    told(finished, record_ids)
+            self._tools.reached("journalled")
+            self._open -= len(batch)
+            if self._open == 0:
+                self._idle.set()
+
+    async def _insisting(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do `work`, waiting for a store that is away or locked for as long as it takes."""
+        complained = False
+        while True:
+            try:
+                return await work()
+            except StoreUnavailable as away:
+                if not complained:
+                    log.error("store_away", why=str(away), waiting=self._open)
+                    complained = True
+                await asyncio.sleep(STORE_RETRY_S)
+
+    async def _catch_up(self, finished: FinishedCall, record_ids: tuple[int, ...]) -> None:
+        """A CALLUPDATE may have come between sealing and saving: bring the rows up to the call's variables."""
+        call = self._recorder.state.calls.get(finished.key)
+        if call is None or call.variables == finished.variables:
+            return
+        changes = {**call.said_by_signalling, **call.said_by_api}
+        for record_id in record_ids:
+            await self._insisting(partial(self._tools.store.update_recording, record_id, changes))

@@ -1,0 +1,405 @@
+"""The session recording server's application (RFC 7866): SIP events in; ports, answers and engine inputs out.
+
+Here SIP, SDP, metadata and ports meet, each from its own room: this module only says what follows from what. A session
+that can be accepted is accepted; whatever is odd about it is counted and kept with the call.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from earshot.core.recorder import OUT_OF_DISK_SPACE, Recorder
+from earshot.core.sound import NoFreePort
+from earshot.engine.directory import Directory, device_of_signalling
+from earshot.engine.inputs import CodecFacts, LegFacts, SessionChanged, SessionClosed, SessionOpened, Side
+from earshot.telephony.identify import EXTENSION, Identity, identify, number_of
+from earshot.telephony.recording_session import RecordedStream, RecordingSession, described
+from earshot.telephony.sdp import OFFERED, Codec, Sdp, build_answer, build_offer, parse_sdp
+from earshot.telephony.sip.events import (
+    AckMissing,
+    Event,
+    MetadataArrived,
+    OfferAnswered,
+    OfferWithdrawn,
+    Output,
+    SessionConfirmed,
+    SessionEnded,
+    SessionOffered,
+    SessionRefreshed,
+)
+from earshot.telephony.sip.uas import UserAgentServer
+
+log = structlog.get_logger(__name__)
+
+NOTE = "dialog "
+CALL_ID_KINDS = ("vendor_call_id", "ext_tracking_id", "guid", "ucid", "refci", "sip_session_id", "sip_call_id")
+"""Which identifier becomes CALLID, the PBX's own before those of SIP."""
+RETRY_AFTER_S = 5
+
+
+@dataclass(slots=True)
+class _Live:
+    """One dialog's session: what was described, and per media line the leg and its port."""
+
+    session: RecordingSession
+    legs: dict[int, tuple[int, int]] = field(default_factory=dict)
+    codecs: dict[int, dict[int, Codec]] = field(default_factory=dict)
+    device: str = ""
+
+
+class Signalling:
+    """`directory` gives the current directory, `advertise` the address for SDP, `deliver` sends what the server wants
+    sent (the SIP listener's)."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        uas: UserAgentServer,
+        *,
+        now: Callable[[], float],
+        directory: Callable[[], Directory],
+        advertise: str,
+        pattern: re.Pattern[str] = EXTENSION,
+    ) -> None:
+        self._recorder = recorder
+        self._uas = uas
+        self._now = now
+        self._directory = directory
+        self._advertise = advertise
+        self._pattern = pattern
+        self._live: dict[str, _Live] = {}
+        self._ending: dict[str, str] = {}
+        self.deliver: Callable[[Iterable[Output]], None] = lambda _: None
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            SessionOffered: self._offered,
+            OfferAnswered: self._answered,
+            OfferWithdrawn: self._keep_dialog,
+            SessionConfirmed: self._keep_dialog,
+            SessionRefreshed: self._keep_dialog,
+            AckMissing: self._keep_dialog,
+            MetadataArrived: self._metadata,
+            SessionEnded: self._ended,
+        }
+
+    def on_event(self, event: Event) -> None:
+        """Take what the user agent server reports."""
+        self._handlers[type(event)](event)
+
+    def end_session(self, key: str, why: str) -> None:
+        """End a session of our own accord, with BYE; `why` becomes the call's reason."""
+        self._ending[key] = why
+        outputs = self._uas.end(key, self._now())
+        if not outputs and self._uas.dialog(key) is None:
+            self._close(key, why, {})
+        self.deliver(outputs)
+
+    # --- offers -----------------------------------------------------------------------------------------------------
+
+    def _offered(self, offered: SessionOffered) -> None:
+        if offered.kind == "new":
+            self._open(offered)
+        else:
+            self._change(offered)
+
+    def _open(self, offered: SessionOffered) -> None:
+        session = described(None, offered.offer, offered.metadata, offered.request)
+        identity = self._identify(session)
+        signalled, device = self._signalled(session, identity)
+        refusal = self._refusal(session)
+        if refusal:
+            self._refuse(offered, device, signalled, refusal, 503)
+            return
+        lines = range(1) if offered.offer is None else offered.offer.usable_lines
+        live = _Live(session, device=device)
+        try:
+            for index in lines:
+                self._open_leg(live, index)
+        except NoFreePort:
+            self._drop_legs(live.legs.values())
+            self._refuse(offered, device, signalled, "no_free_port", 503)
+            return
+        answer = self._answer(offered.dialog_key, offered.offer, live)
+        if answer is None:
+            self._drop_legs(live.legs.values())
+            self._refuse(offered, device, signalled, "not_acceptable", 488)
+            return
+        key = offered.dialog_key
+        self._live[key] = live
+        self._recorder.apply(
+            SessionOpened(
+                session=key,
+                device_id=device,
+                signalled=signalled,
+                link=_link(session),
+                legs=self._leg_facts(live, identity),
+                participants=_participants(session, identity),
+                metadata=_texts(session.raw_metadata),
+                leniencies=self._leniencies(key, session),
+            )
+        )
+        self.deliver(self._uas.accept(key, answer, self._now()))
+        self._note(key)
+
+    def _refusal(self, session: RecordingSession) -> str:
+        """Why no new session may begin now; empty if it may."""
+        if self._recorder.draining:
+            return "draining"
+        if self._recorder.refusal == OUT_OF_DISK_SPACE:
+            return "out_of_disk_space"
+        link = _link(session)
+        linked = link and any(c.link == link and c.phase == "open" for c in self._recorder.state.calls.values())
+        return "" if linked or self._recorder.has_free_channel() else "no_free_channel"
+
+    def _refuse(self, offered: SessionOffered, device: str, signalled: dict[str, Any], why: str, status: int) -> None:
+        if status == 503:
+            fields: tuple[tuple[str, str], ...] = (("Retry-After", str(RETRY_AFTER_S)),)
+        else:
+            fields = (("Warning", f'305 {self._advertise} "No audio over RTP with a codec that can be recorded"'),)
+        self._recorder.refuse_call(device, signalled, why)
+        self.deliver(self._uas.refuse(offered.dialog_key, status, self._now(), fields=fields))
+
+    def _answer(self, key: str, offer: Sdp | None, live: _Live) -> str | None:
+        dialog = self._uas.dialog(key)
+        version = dialog.sdp_version + 1 if dialog is not None else 1
+        ports = {index: port for index, (_, port) in live.legs.items()}
+        if offer is None:
+            return build_offer(list(ports.values()), self._advertise, version)
+        return build_answer(offer, ports, self._advertise, version)
+
+    def _change(self, offered: SessionOffered) -> None:
+        """A re-INVITE or UPDATE with a new description: streams come, go, hold, resume or change their codecs."""
+        live = self._live.get(offered.dialog_key)
+        offer = offered.offer
+        if live is None or offer is None:
+            self.deliver(self._uas.refuse(offered.dialog_key, 488, self._now()))
+            return
+        gone = [live.legs.pop(index) for index in list(live.legs) if index not in offer.usable_lines]
+        try:
+            for index in offer.usable_lines:
+                if index not in live.legs:
+                    self._open_leg(live, index)
+                elif _remapped(live.codecs.get(index, {}), offer, index):
+                    self._replace_leg(live, index)
+        except NoFreePort:
+            log.error("no_free_port_for_added_stream", dialog=offered.dialog_key)
+        live.session = described(live.session, offer, offered.metadata, offered.request)
+        self._changed(offered.dialog_key, live, _texts(offered.metadata))
+        self._drop_legs(gone)
+        answer = self._answer(offered.dialog_key, offer, live)
+        if answer is None:
+            refusal = self._uas.refuse(offered.dialog_key, 488, self._now())
+            self.deliver(refusal)
+        else:
+            self.deliver(self._uas.accept(offered.dialog_key, answer, self._now()))
+        self._note(offered.dialog_key)
+
+    def _answered(self, answered: OfferAnswered) -> None:
+        live = self._live.get(answered.dialog_key)
+        if live is not None and answered.answer is not None:
+            live.session = described(live.session, answered.answer, (), None)
+            self._changed(answered.dialog_key, live, ())
+        self._keep_dialog(answered)
+
+    def _metadata(self, arrived: MetadataArrived) -> None:
+        live = self._live.get(arrived.dialog_key)
+        if live is not None:
+            live.session = described(live.session, None, arrived.metadata, arrived.request)
+            self._changed(arrived.dialog_key, live, _texts(arrived.metadata))
+        self._keep_dialog(arrived)
+
+    def _changed(self, key: str, live: _Live, metadata: tuple[str, ...]) -> None:
+        identity = self._identify(live.session)
+        signalled, _ = self._signalled(live.session, identity)
+        self._recorder.apply(
+            SessionChanged(
+                session=key,
+                legs=self._leg_facts(live, identity),
+                signalled={name: value for name, value in signalled.items() if value},
+                participants=_participants(live.session, identity),
+                metadata=metadata,
+                leniencies=self._leniencies(key, live.session),
+            )
+        )
+
+    # --- ends -------------------------------------------------------------------------------------------------------
+
+    def _ended(self, ended: SessionEnded) -> None:
+        self._close(ended.dialog_key, self._ending.pop(ended.dialog_key, ended.reason), dict(ended.leniencies))
+
+    def _close(self, key: str, why: str, leniencies: dict[str, int]) -> None:
+        live = self._live.pop(key, None)
+        legs = [facts.leg for facts in session.legs] if (session := self._recorder.state.sessions.get(key)) else []
+        named = dict.fromkeys(live.session.leniencies, 1) if live else {}
+        self._recorder.apply(SessionClosed(session=key, why=why, leniencies={**named, **leniencies}))
+        for leg in legs:
+            self._recorder.sound.close_leg(leg)
+        self._recorder.release_unneeded(legs)
+        self._recorder.note(NOTE + key, None)
+
+    # --- after a restart --------------------------------------------------------------------------------------------
+
+    def take_up(self, notes: Mapping[str, dict[str, Any]]) -> set[str]:
+        """Go on with the dialogs of the process before: bind their ports again, answer in their dialogs.
+
+        Returns the sessions that run again; those that cannot are closed as not_resumed.
+        """
+        states = {name.removeprefix(NOTE): body for name, body in notes.items() if name.startswith(NOTE)}
+        self._uas.restore(states.values(), self._now())
+        running = set()
+        for key, session in list(self._recorder.state.sessions.items()):
+            dialog = self._uas.dialog(key)
+            if dialog is None:
+                self._close(key, "not_resumed", {})
+                continue
+            live = self._restored(dialog.application, dialog.remote_sdp, session.device_id)
+            self._live[key] = live
+            for facts in session.legs:
+                try:
+                    self._recorder.sound.open_leg(facts.leg, facts.port)
+                except NoFreePort as taken:
+                    log.error("port_not_resumed", dialog=key, port=facts.port, why=str(taken))
+                    continue
+                self._recorder.sound.keep(facts.leg, session.call is not None)
+            running.add(key)
+        for key in states.keys() - running:
+            self._recorder.note(NOTE + key, None)
+        return running
+
+    def _restored(self, application: Mapping[str, Any], remote_sdp: str, device: str) -> _Live:
+        metadata = [text.encode("latin-1") for text in application.get("metadata", [])]
+        media = parse_sdp(remote_sdp) if remote_sdp else None
+        live = _Live(described(None, media, metadata, None), device=device)
+        live.legs = {int(index): (leg, port) for index, (leg, port) in application.get("legs", {}).items()}
+        live.codecs = {stream.m_index: dict(stream.codecs) for stream in live.session.streams}
+        return live
+
+    # --- pieces -----------------------------------------------------------------------------------------------------
+
+    def _identify(self, session: RecordingSession) -> Identity:
+        directory, state = self._directory(), self._recorder.state
+
+        def is_known(number: str) -> bool:
+            device = state.devices.get(number)
+            told_by_api = device is not None and device.known_by_api
+            return told_by_api or number in state.device_of_alias or directory.knows(number)
+
+        return identify(session.participants, session.facts, is_known, self._pattern)
+
+    def _signalled(self, session: RecordingSession, identity: Identity) -> tuple[dict[str, Any], str]:
+        """(call variables as the signalling gives them, device)."""
+        device, alias = device_of_signalling(self._directory(), self._recorder.state, identity.device or "unknown")
+        identifiers = session.facts.identifiers
+        call_id = next((identifiers[kind] for kind in CALL_ID_KINDS if identifiers.get(kind)), "")
+        signalled = {"ani": identity.ani, "dnis": identity.dnis, "direction": identity.direction, "call_id": call_id}
+        if alias:
+            signalled["device_alias"] = alias
+        return signalled, device
+
+    def _open_leg(self, live: _Live, index: int) -> None:
+        leg = self._recorder.next_leg()
+        live.legs[index] = (leg, self._recorder.sound.open_leg(leg))
+        live.codecs.pop(index, None)
+
+    def _replace_leg(self, live: _Live, index: int) -> None:
+        """The same port as a new leg, because payload types mean something else from now on."""
+        old, port = live.legs[index]
+        leg = self._recorder.next_leg()
+        self._recorder.sound.move_leg(old, leg)
+        live.legs[index] = (leg, port)
+        live.codecs.pop(index, None)
+
+    def _leg_facts(self, live: _Live, identity: Identity) -> tuple[LegFacts, ...]:
+        streams = {stream.m_index: stream for stream in live.session.streams}
+        facts = []
+        for place, (index, (leg, port)) in enumerate(sorted(live.legs.items())):
+            stream = streams.get(index)
+            known = live.codecs.setdefault(index, {})
+            known.update(stream.codecs if stream else {codec.payload_type: codec for codec in OFFERED})
+            speaker = stream.participant if stream else None
+            facts.append(
+                LegFacts(
+                    leg=leg,
+                    port=port,
+                    label=stream.label if stream else "",
+                    side=_side(live.session, identity, stream, place),
+                    participant=number_of(speaker.aor) if speaker else "",
+                    codecs={
+                        kind: CodecFacts(name=one.name, clock_hz=one.clock_hz, channels=one.channels, fmtp=one.fmtp)
+                        for kind, one in known.items()
+                    },
+                    held=stream.held if stream else False,
+                )
+            )
+        return tuple(facts)
+
+    def _drop_legs(self, legs: Iterable[tuple[int, int]]) -> None:
+        numbers = [leg for leg, _ in legs]
+        for leg in numbers:
+            self._recorder.sound.close_leg(leg)
+        self._recorder.release_unneeded(numbers)
+
+    def _leniencies(self, key: str, session: RecordingSession) -> dict[str, int]:
+        dialog = self._uas.dialog(key)
+        return {**dict.fromkeys(session.leniencies, 1), **(dict(dialog.leniencies) if dialog else {})}
+
+    def _keep_dialog(self, event: Event) -> None:
+        self._note(event.dialog_key)
+
+    def _note(self, key: str) -> None:
+        """Write the dialog into the journal, so that a restart answers in it as if nothing had happened."""
+        live = self._live.get(key)
+        if live is None:
+            return
+        metadata = [document.decode("latin-1") for document in live.session.raw_metadata]
+        legs = {str(index): [leg, port] for index, (leg, port) in live.legs.items()}
+        self._uas.note(key, {"legs": legs, "metadata": metadata})
+        dialog = self._uas.dialog(key)
+        if dialog is not None and dialog.established:
+            self._recorder.note(NOTE + key, dialog.to_state())
+
+
+def _link(session: RecordingSession) -> str:
+    """What ties this dialog to the other one of the same call. Only the two ends of a built-in bridge are halves of
+    one recording; elsewhere dialogs with a common identifier are recordings of different parties."""
+    return session.facts.link_id if session.facts.end else ""
+
+
+def _side(session: RecordingSession, identity: Identity, stream: RecordedStream | None, place: int) -> Side:
+    """Whose sound a stream carries. Two streams of which nobody said anything are the two parties in their order."""
+    if session.facts.end:
+        return "agent" if session.facts.end == "near" else "other"
+    if stream is None or stream.mixed:
+        return "mixed"
+    parties = session.participants
+    ours = parties[identity.index] if identity.index is not None else None
+    speaker = stream.participant or (parties[place] if place < len(parties) else None)
+    return "agent" if speaker is not None and ours is not None and speaker.id == ours.id else "other"
+
+
+def _remapped(known: Mapping[int, Codec], offer: Sdp, index: int) -> bool:
+    """Whether a payload type of the media line means another codec than before."""
+    codecs: Sequence[Codec] = offer.media[index].codecs
+    return any(one.payload_type in known and _sort(known[one.payload_type]) != _sort(one) for one in codecs)
+
+
+def _sort(codec: Codec) -> tuple[str, int, int]:
+    return codec.name, codec.clock_hz, codec.channels
+
+
+def _participants(session: RecordingSession, identity: Identity) -> tuple[dict[str, str], ...]:
+    return tuple(
+        {
+            "aor": one.aor,
+            "name": one.name,
+            "number": number_of(one.aor) if one.aor else "",
+            "role": "agent" if place == identity.index else "other",
+        }
+        for place, one in enumerate(session.participants)
+    )
+
+
+def _texts(documents: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(document.decode("utf-8", "replace") for document in documents)

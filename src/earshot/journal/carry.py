@@ -1,0 +1,123 @@
+"""Carrying: what open legs have in old segments moves to one file per leg, so that the segments can go.
+
+Here lives the format of carry files in use. Not here: when to carry (upkeep). Runs on one thread at a time. The one
+rule: a block says which segments it covers and is valid or not as a whole, so a crash at any point neither loses nor
+doubles a packet: an unfinished block is cut off, a finished one is not written again.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot.journal.format import (
+    CARRY_CHECKS,
+    CARRY_FIXED,
+    CARRY_MAGIC,
+    ENTRY,
+    HEADER_BYTES,
+    PACKET,
+    PAYLOAD_WHOLE,
+    carry_dir,
+    carry_path,
+    checksum,
+    padded,
+    segment_path,
+    unpack_segment_header,
+)
+from earshot.journal.reader import LegPackets, Piece, packets_of
+from earshot.journal.scan import BatchView, Bytes, map_file, scan_carry, scan_segment
+from earshot.journal.segment_file import sync_dir, sync_file, write_all
+
+_BLOCK_BYTES = 64 * 2**20
+_BLOCK_US = 1_200_000_000
+
+
+def carry_segments(directory: Path, numbers: Collection[int], legs: Collection[int]) -> None:
+    """Copy what `legs` have in the segments `numbers` (ascending, all of them old) to their carry files, durably.
+
+    Raises OSError (nothing is lost; call again) and JournalDamaged.
+    """
+    wanted = np.fromiter(legs, np.uint64, len(legs))
+    maps: dict[int, tuple[Bytes, int]] = {}
+    found: dict[int, list[NDArray[Any]]] = {}
+    for number in numbers:
+        data = map_file(segment_path(directory, number))
+        maps[number] = data, unpack_segment_header(bytes(data[:HEADER_BYTES]), number)[0]
+        entries = [item.entries() for item in scan_segment(data, number) if isinstance(item, BatchView)]
+        table = np.concatenate(entries) if entries else np.zeros(0, ENTRY)
+        if len(table):
+            table = table[np.isin(table["leg"], wanted)]
+            order = np.argsort(table["leg"], kind="stable")
+            table = table[order]
+            owners, starts = np.unique(table["leg"], return_index=True)
+            for leg, rows in zip(owners.tolist(), np.split(table, starts[1:]), strict=True):
+                found.setdefault(leg, []).append(_rows(number, rows))
+    for leg, tables in found.items():
+        _append(directory, leg, np.concatenate(tables), maps, (min(numbers), max(numbers)))
+    for leg in found:
+        sync_file(carry_path(directory, leg))
+    sync_dir(carry_dir(directory))
+
+
+def _rows(number: int, entries: NDArray[Any]) -> NDArray[np.int64]:
+    fields = ("header_offset", "payload_offset", "count", "payload_bytes")
+    columns = [np.full(len(entries), number, np.int64), *(entries[name].astype(np.int64) for name in fields)]
+    return np.stack(columns, axis=1)
+
+
+def _append(
+    directory: Path, leg: int, rows: NDArray[np.int64], maps: dict[int, tuple[Bytes, int]], span: tuple[int, int]
+) -> None:
+    """Append to the carry file of `leg` what it does not have yet; `span` is the first and last segment looked at."""
+    handle = os.open(carry_path(directory, leg), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        data = map_file(carry_path(directory, leg))
+        end = upto = 0
+        for block in scan_carry(data, leg):
+            end, upto = block.end, block.last
+        if end < len(data):
+            os.ftruncate(handle, end)
+        first = max(span[0], upto + 1)
+        for part, last in _parts(rows[rows[:, 0] > upto], maps, span[1]):
+            pieces = [Piece(*maps[row[0]], *row[1:]) for row in part.tolist()]
+            block_bytes = pack_block(leg, first, last, packets_of(pieces))
+            write_all(handle, block_bytes, end)
+            end += sum(map(len, block_bytes))
+            first = last + 1
+    finally:
+        os.close(handle)
+
+
+def _parts(
+    rows: NDArray[np.int64], maps: dict[int, tuple[Bytes, int]], last: int
+) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Cut `rows` between segments so that no block gets too long or too big; with the last segment each part covers."""
+    start = size = 0
+    for index, row in enumerate(rows.tolist()):
+        new_segment = index > start and row[0] != rows[index - 1, 0]
+        apart = maps[row[0]][1] - maps[int(rows[start, 0])][1]
+        if new_segment and (apart > _BLOCK_US or size > _BLOCK_BYTES):
+            yield rows[start:index], int(rows[index - 1, 0])
+            start, size = index, 0
+        size += row[4]
+    if start < len(rows):
+        yield rows[start:], last
+
+
+def pack_block(leg: int, first: int, last: int, packets: LegPackets) -> list[memoryview]:
+    """A carry block as bytes, in pieces."""
+    base_us = int(packets.times_us[0])
+    headers = np.zeros(len(packets.lengths), PACKET)
+    limits = np.iinfo(np.int32)
+    headers["delta_us"] = np.clip(packets.times_us - base_us, limits.min, limits.max)
+    headers["length"] = packets.lengths
+    size = len(packets.data)
+    fixed = CARRY_FIXED.pack(CARRY_MAGIC, 0, leg, first, last, base_us, len(headers), size)
+    table = memoryview(headers.tobytes())
+    payload = [memoryview(packets.data.data), memoryview(bytes(padded(size) - size))]
+    checks = CARRY_CHECKS.pack(checksum([fixed, table], 0), PAYLOAD_WHOLE, checksum(payload, 0))
+    return [memoryview(fixed + checks), table, *payload]

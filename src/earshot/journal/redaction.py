@@ -1,0 +1,105 @@
+"""Redaction: what was heard in a span is overwritten where it lies, in segments and in carry files.
+
+Not here: what must not be written in the first place (the packet mask of the listener). Runs on the same thread as
+carrying. The one rule: it may be killed between any two steps and is then simply run again: first the payload is marked
+as being redacted, then overwritten, then its checksum is renewed, each step durable before the next.
+"""
+
+import mmap
+import os
+import zlib
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot.journal.format import (
+    HEADER_BYTES,
+    PAYLOAD_BEING_REDACTED,
+    PAYLOAD_CHECK,
+    PAYLOAD_CHECK_AT,
+    PAYLOAD_WHOLE,
+    RTP_HEADER_BYTES,
+    ChainPointer,
+    carry_path,
+    segment_numbers,
+    segment_path,
+    unpack_segment_header,
+)
+from earshot.journal.reader import ChainWalk, Piece, block_piece
+from earshot.journal.scan import BatchView, BlockView, map_file, scan_carry, scan_segment
+
+
+def redact_leg(directory: Path, leg: int, tail: ChainPointer, from_us: int, to_us: int) -> int:
+    """Overwrite with zeros what packets of `leg` that arrived in [from_us, to_us) say after their RTP headers.
+
+    Carried packets are overwritten in the segments they came from as well, while these exist. Durable when it
+    returns; gives the number of places overwritten. Raises OSError (run it again) and JournalDamaged.
+    """
+    count = upto = 0
+    path = carry_path(directory, leg)
+    if path.exists():
+        blocks = list(scan_carry(map_file(path), leg))
+        upto = blocks[-1].last if blocks else 0
+        spans = [_spans(block_piece(block), from_us, to_us) for block in blocks]
+        count += _overwrite(path, 0, [(block, span) for block, span in zip(blocks, spans, strict=True) if len(span)])
+    walk = ChainWalk(directory, leg)
+    hits: dict[int, list[NDArray[np.int64]]] = defaultdict(list)
+    still_there = min(segment_numbers(directory), default=0)
+    rows = walk.entries(tail, min(upto, max(still_there - 1, 0)))
+    for row, piece in zip(rows.tolist(), walk.pieces(rows), strict=True):
+        span = _spans(piece, from_us, to_us)
+        if len(span):
+            hits[row[0]].append(span)
+    for number, found in hits.items():
+        count += _redact_segment(directory, number, np.concatenate(found))
+    return count
+
+
+def _spans(piece: Piece, from_us: int, to_us: int) -> NDArray[np.int64]:
+    """(start, end) byte offsets in the file of what packets of the span carry after the fixed RTP header."""
+    headers = piece.headers()
+    times = headers["delta_us"] + np.int64(piece.base_us)
+    ends = piece.payload_offset + np.cumsum(headers["length"], dtype=np.int64)
+    starts = ends - headers["length"] + RTP_HEADER_BYTES
+    hit = (times >= from_us) & (times < to_us) & (starts < ends)
+    return np.stack([starts[hit], ends[hit]], axis=1)
+
+
+def _redact_segment(directory: Path, number: int, spans: NDArray[np.int64]) -> int:
+    path = segment_path(directory, number)
+    data = map_file(path)
+    salt = unpack_segment_header(bytes(data[:HEADER_BYTES]), number)[1]
+    batches = [item for item in scan_segment(data, number) if isinstance(item, BatchView)]
+    owner = np.searchsorted(np.array([batch.offset for batch in batches]), spans[:, 0], side="right") - 1
+    work = [(batches[index], spans[owner == index]) for index in np.unique(owner).tolist()]
+    return _overwrite(path, salt, work)
+
+
+def _overwrite(
+    path: Path,
+    salt: int,
+    work: list[tuple[BatchView, NDArray[np.int64]]] | list[tuple[BlockView, NDArray[np.int64]]],
+) -> int:
+    if not work:
+        return 0
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        for view, _ in work:
+            os.pwrite(handle, PAYLOAD_CHECK.pack(PAYLOAD_BEING_REDACTED, 0), view.offset + PAYLOAD_CHECK_AT)
+        os.fdatasync(handle)
+        for _, spans in work:
+            for start, end in spans.tolist():
+                os.pwrite(handle, bytes(end - start), start)
+        os.fdatasync(handle)
+        data = mmap.mmap(handle, os.fstat(handle).st_size, prot=mmap.PROT_READ)
+        for view, _ in work:
+            with memoryview(data) as raw:
+                end = view.offset + view.length if isinstance(view, BatchView) else view.end
+                check = zlib.crc32(raw[view.payload_offset : end], salt)
+            os.pwrite(handle, PAYLOAD_CHECK.pack(PAYLOAD_WHOLE, check), view.offset + PAYLOAD_CHECK_AT)
+        os.fdatasync(handle)
+    finally:
+        os.close(handle)
+    return sum(len(spans) for _, spans in work)

@@ -1,0 +1,245 @@
+"""The RTP listener: one UDP socket per leg, drained in slices by a timer, straight into the journal.
+
+Here live the ports in use, which of them are recorded, and the timer. Not here: the system call (rtp_receive), the
+counters (rtp_figures), the choice of a port (rtp_ports), and any rule about calls. The one rule: what must not be
+recorded is dropped before anything is written, exactly from the moment it was asked for.
+
+An idle socket is asked in vain once per period, about a microsecond of 200 ms; an epoll to skip it would cost the busy
+ones more than that.
+"""
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earshot.clock import Clock
+from earshot.journal.timeline import ArrivalTimes, JournalTime
+from earshot.listeners.rtp_figures import LiveFigures, PortFigures
+from earshot.listeners.rtp_ports import NoFreePort, PortPool
+from earshot.listeners.rtp_receive import BURST, Drained, Receiver, open_socket
+from earshot.telephony.rtp import classify
+
+_ROUNDS = 40
+
+
+class MediaSink(Protocol):
+    """Where packets go: `earshot.journal.writer.JournalWriter`."""
+
+    def open_leg(self, leg: int) -> int: ...
+
+    def append_media(
+        self,
+        slots: NDArray[np.int32],
+        counts: NDArray[np.int64],
+        times_us: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        rows: NDArray[np.uint8],
+        overflow: NDArray[np.uint8] | None = None,
+    ) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtpSettings:
+    """`period_s`: each socket is drained once per period, in slices of `slice_ports` or more, at most `ticks` of them.
+    `receive_buffer` bytes per socket hold several seconds of audio, so that a late drain loses nothing."""
+
+    host: str = "127.0.0.1"
+    first_port: int = 30000
+    last_port: int = 39999
+    even_only: bool = True
+    cool_down_s: float = 10.0
+    receive_buffer: int = 512 * 1024
+    period_s: float = 0.2
+    ticks: int = 20
+    slice_ports: int = 128
+
+
+@dataclass(slots=True, eq=False)
+class _Port:
+    socket: socket.socket
+    handle: int
+    place: int
+
+
+class RtpListener:
+    """All RTP ports of a core. Used from one event loop."""
+
+    def __init__(self, settings: RtpSettings, sink: MediaSink, clock: Clock, time: JournalTime) -> None:
+        self._settings = settings
+        self._sink = sink
+        self._clock = clock
+        self._time = time
+        self._arrivals = ArrivalTimes(clock, time)
+        self._pool = PortPool(
+            settings.first_port, settings.last_port, cool_down_s=settings.cool_down_s, even_only=settings.even_only
+        )
+        self._receiver = Receiver()
+        self._figures = LiveFigures()
+        self._ports: dict[int, _Port] = {}
+        self._ring: list[_Port] = []
+        self._cursor = 0
+        self._free_places: list[int] = []
+        self._slots = np.zeros(64, np.int32)
+        self._attached = np.zeros(64, bool)
+        self._masked = np.zeros(64, bool)
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+
+    # --- ports ----------------------------------------------------------------------------------------------------
+
+    def open_port(self, port: int | None = None) -> int:
+        """Bind a free port of the range, or exactly `port` again after a restart; returns the port.
+
+        Nothing is recorded before `record()`. Raises NoFreePort.
+        """
+        now = self._clock.monotonic()
+        for candidate in self._pool.candidates(now) if port is None else iter([port]):
+            if candidate in self._ports:
+                raise NoFreePort(f"port {candidate} is in use")
+            try:
+                opened = open_socket(self._settings.host, candidate, self._settings.receive_buffer)
+            except OSError as taken:
+                if port is not None:
+                    raise NoFreePort(f"port {port} cannot be bound: {taken}") from taken
+                self._pool.put_aside(candidate, now)
+                continue
+            self._pool.take(candidate)
+            self._add(candidate, opened)
+            return candidate
+        raise NoFreePort(f"no port of {self._settings.first_port}-{self._settings.last_port} is free")
+
+    def _add(self, number: int, opened: socket.socket) -> None:
+        place = self._free_places.pop() if self._free_places else len(self._ring)
+        if place == len(self._slots):
+            self._slots = np.concatenate([self._slots, np.zeros_like(self._slots)])
+            self._attached = np.concatenate([self._attached, np.zeros_like(self._attached)])
+            self._masked = np.concatenate([self._masked, np.zeros_like(self._masked)])
+        self._attached[place] = self._masked[place] = False
+        self._figures.clear(place, self._time.now_us())
+        port = _Port(opened, opened.fileno(), place)
+        self._ports[number] = port
+        self._ring.append(port)
+
+    def close_port(self, port: int) -> None:
+        """Take what has arrived, then close; the port cools down. Raises KeyError for a port that is not open."""
+        closing = self._ports[port]
+        self._drain_whole(closing)
+        del self._ports[port]
+        self._ring.remove(closing)
+        closing.socket.close()
+        self._free_places.append(closing.place)
+        self._pool.give_back(port, self._clock.monotonic())
+
+    def free_ports(self) -> int:
+        """How many ports could be opened now."""
+        return self._pool.free(self._clock.monotonic())
+
+    def open_ports(self) -> list[int]:
+        """The ports in use."""
+        return list(self._ports)
+
+    # --- what is recorded -----------------------------------------------------------------------------------------
+
+    def record(self, port: int, leg: int | None) -> None:
+        """From now on write what the port hears as `leg`; None: write nothing. Detach before the leg is released."""
+        there = self._ports[port]
+        self._drain_whole(there)
+        self._attached[there.place] = leg is not None
+        if leg is not None:
+            self._slots[there.place] = self._sink.open_leg(leg)
+
+    def mask(self, port: int, masked: bool) -> None:
+        """From now on drop what the port hears (a blackout), or no longer. It is still counted."""
+        there = self._ports[port]
+        self._drain_whole(there)
+        self._masked[there.place] = masked
+
+    def figures(self, port: int) -> PortFigures:
+        """What the port has heard, as of its last drain. Raises KeyError."""
+        return self._figures.of(self._ports[port].place)
+
+    def packets_total(self) -> int:
+        """RTP packets heard on all ports since the start; never goes down."""
+        return self._figures.packets_total
+
+    def silent_ports(self, for_s: float) -> list[int]:
+        """The ports that have heard no RTP for `for_s` seconds (and were opened before that)."""
+        places = np.fromiter((port.place for port in self._ports.values()), np.int64, len(self._ports))
+        since_us = self._time.now_us() - int(for_s * 1e6)
+        silent = self._figures.silent(places, since_us).tolist()
+        return [number for number, is_silent in zip(self._ports, silent, strict=True) if is_silent]
+
+    # --- draining -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to drain by the timer of the running loop."""
+        self._due = asyncio.get_running_loop().time()
+        self._tick()
+
+    def stop(self) -> None:
+        """Drain everything once more and close all ports."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for port in list(self._ports):
+            self.close_port(port)
+
+    def drain(self) -> None:
+        """Drain every port now."""
+        self._drain(self._ring)
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        ring, settings = self._ring, self._settings
+        ticks = min(settings.ticks, max(1, -(-len(ring) // settings.slice_ports)))
+        self._due = max(self._due + settings.period_s / ticks, loop.time() + 0.001)
+        self._timer = loop.call_at(self._due, self._tick)
+        if ring:
+            share = -(-len(ring) // ticks)
+            start = self._cursor if self._cursor < len(ring) else 0
+            self._cursor = start + share
+            self._drain(ring[start : start + share])
+
+    def _drain_whole(self, port: _Port) -> None:
+        """Drain one port until it is empty, or its receive buffer must have been twice over (a flood)."""
+        for _ in range(_ROUNDS):
+            if self._drain([port]) < BURST:
+                return
+
+    def _drain(self, ports: list[_Port]) -> int:
+        """Take what waits at `ports`, at most BURST from each; returns how many datagrams that were."""
+        total = 0
+        while ports:
+            self._arrivals.read_clocks()
+            drained = self._receiver.drain([port.handle for port in ports])
+            done = len(drained.counts)
+            if len(drained.rows) or drained.dropped:
+                places = np.fromiter((port.place for port in ports[:done]), np.int64, done)
+                self._take(places, drained)
+            ports = ports[done:]
+            total += len(drained.rows)
+        return total
+
+    def _take(self, places: NDArray[np.int64], drained: Drained) -> None:
+        """Count what a drain brought and hand on what is to be recorded."""
+        times_us = self._arrivals.convert(drained.stamps_us)
+        kinds = classify(drained.rows, drained.lengths)
+        self._figures.add(places, drained, kinds, times_us)
+        wanted_places = self._attached[places] & ~self._masked[places]
+        good = kinds.rtp & ~drained.oversize
+        counts, lengths, rows, overflow = drained.counts, drained.lengths, drained.rows, drained.overflow
+        if not (good.all() and wanted_places.all()):
+            owner = np.repeat(np.arange(len(places)), counts)
+            keep = good & wanted_places[owner]
+            counts = np.bincount(owner[keep], minlength=len(places))
+            chosen = np.flatnonzero(keep)
+            if len(chosen) < len(keep):
+                times_us, lengths, rows = times_us[chosen], lengths[chosen], rows[chosen]
+                overflow = (
+                    overflow[chosen] if len(lengths) and lengths.max() > rows.shape[1] else overflow[: len(chosen)]
+                )
+        active = counts > 0
+        self._sink.append_media(self._slots[places[active]], counts[active], times_us, lengths, rows, overflow)

@@ -1,0 +1,96 @@
+"""What the command line does beside serving: users, the check, one command sent.
+
+Each opens what it needs and closes it again.
+"""
+
+import asyncio
+import secrets
+import signal
+from typing import Any
+
+from earshot.app import Folders, data_dir_lock, store_of
+from earshot.clock import SystemClock
+from earshot.config import Settings
+from earshot.core.check import check
+from earshot.errors import ConfigurationError
+from earshot.ports import NotUnique, User
+from earshot.protocol.xml import read_result, write_request
+from earshot.simulate import command as simulation
+from earshot.simulate.options import SimulateOptions, Summary
+from earshot.storage.local import LocalStorage
+from earshot.web.passwords import hash_password
+
+
+async def create_user(settings: Settings, name: str, password: str, admin: bool) -> str:
+    """Create the user, or set the password of the one there is; returns a sentence."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = store_of(settings, SystemClock())
+    await store.open()
+    try:
+        hashed = await asyncio.to_thread(hash_password, password)
+        now = SystemClock().now()
+        user = User(username=name, is_admin=admin, added_at=now, modified_at=now)
+        try:
+            await store.add_user(user, hashed)
+        except NotUnique:
+            known = next(one for one in await store.users() if one.username.casefold() == name.casefold())
+            await store.modify_user(known.user_id, {"is_admin": admin or known.is_admin}, hashed)
+            return f"user {name} has a new password"
+        return f"user {name} created"
+    finally:
+        await store.close()
+
+
+async def check_data(settings: Settings) -> list[str]:
+    """Verify the data folder; works beside a running server too."""
+    folders = Folders(settings.data_dir)
+    if not folders.root.is_dir():
+        raise ConfigurationError(f"{folders.root} is not a folder")
+    running = False
+    try:
+        with data_dir_lock(folders.root):
+            pass
+    except ConfigurationError:
+        running = True
+    store = store_of(settings, SystemClock())
+    await store.open()
+    try:
+        found = check(folders.journal, store, LocalStorage(folders.recordings), running=running)
+        return [problem async for problem in found]
+    finally:
+        await store.close()
+
+
+async def send_command(settings: Settings, command: str, pairs: list[tuple[str, str]]) -> tuple[str, bool]:
+    """Send one command over TCP; returns the answer, pretty-printed, and whether it was API_OK."""
+    request = write_request(command.upper(), str(secrets.randbelow(10**6) + 1), pairs)
+    reader, writer = await asyncio.open_connection(settings.host, settings.api_port, limit=1 << 28)
+    try:
+        writer.write(request)
+        await writer.drain()
+        answer = await reader.readuntil(b"\r\n")
+    finally:
+        writer.close()
+    return pretty(answer), b"<RESULTCODE>20<" in answer
+
+
+async def simulate(options: SimulateOptions) -> Summary:
+    """Simulate until the plan is done or the process is told to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await simulation.run(options, stop)
+
+
+def pretty(answer: bytes) -> str:
+    """One line of XML as indented lines."""
+    return "\n".join(_lines(read_result(answer), 0))
+
+
+def _lines(node: Any, depth: int) -> list[str]:
+    tag, content = node
+    pad = "  " * depth
+    if isinstance(content, str):
+        return [f"{pad}<{tag}>{content}</{tag}>"]
+    inner = [line for child in content for line in _lines(child, depth + 1)]
+    return [f"{pad}<{tag}>", *inner, f"{pad}</{tag}>"]

@@ -1,0 +1,188 @@
+"""The storage in a folder of this machine.
+
+Every call that touches the disk runs in a thread. Objects are plain files, so that they can be found without Earshot.
+The one rule: when `put_file` returns, the object and every folder above it survive the loss of power.
+"""
+
+import asyncio
+import errno
+import os
+import shutil
+import stat
+from collections.abc import AsyncIterator
+from io import FileIO
+from pathlib import Path
+
+from earshot.storage.names import checked
+
+CHUNK_BYTES = 256 * 1024
+ATTEMPTS = 5
+UNFINISHED = ".unfinished"
+"""The ending of a file that is being copied in; such files are no objects."""
+
+
+class LocalStorage:
+    """The port `earshot.ports.Storage` over the folder `root`, which is made when the first object comes."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def put_file(self, name: str, source: Path) -> None:
+        """See `earshot.ports.Storage.put_file`. Raises FileNotFoundError for `source`, OSError of the disk."""
+        await asyncio.to_thread(_take_over, self._path(name), source)
+
+    async def exists(self, name: str) -> bool:
+        """See `earshot.ports.Storage.exists`."""
+        return await asyncio.to_thread(self._path(name).is_file)
+
+    async def size(self, name: str) -> int:
+        """See `earshot.ports.Storage.size`."""
+        return await asyncio.to_thread(_size, self._path(name))
+
+    async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        """See `earshot.ports.Storage.read`. What is replaced or deleted meanwhile is still read to its end."""
+        if start < 0 or (stop is not None and stop < 0):
+            raise ValueError("a range of bytes begins and ends at 0 or later")
+        path = self._path(name)
+        with await asyncio.to_thread(_open, path) as opened:
+            at = start
+            while stop is None or at < stop:
+                wanted = CHUNK_BYTES if stop is None else min(CHUNK_BYTES, stop - at)
+                chunk = await asyncio.to_thread(os.pread, opened.fileno(), wanted, at)
+                if not chunk:
+                    break
+                at += len(chunk)
+                yield chunk
+
+    def local_path(self, name: str) -> Path | None:
+        """See `earshot.ports.Storage.local_path`; says nothing about whether the object exists."""
+        return self._path(name)
+
+    async def delete(self, name: str) -> None:
+        """See `earshot.ports.Storage.delete`. Folders that become empty go as well."""
+        await asyncio.to_thread(_delete, self._root, self._path(name))
+
+    async def names(self) -> AsyncIterator[tuple[str, int]]:
+        """See `earshot.ports.Storage.names`, in no order. Objects that come or go meanwhile may be missed."""
+        folders = [self._root]
+        while folders:
+            folder = folders.pop()
+            inside, objects = await asyncio.to_thread(_list, folder)
+            folders.extend(inside)
+            for path, size in objects:
+                yield path.relative_to(self._root).as_posix(), size
+
+    def _path(self, name: str) -> Path:
+        if name.endswith(UNFINISHED):
+            raise ValueError(f"object names do not end in {UNFINISHED}")
+        return self._root / checked(name)
+
+
+def _missing(path: Path) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def _open(path: Path) -> FileIO:
+    try:
+        opened = FileIO(path)
+    except (NotADirectoryError, IsADirectoryError) as why:
+        raise _missing(path) from why
+    if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+        opened.close()
+        raise _missing(path)
+    return opened
+
+
+def _size(path: Path) -> int:
+    with _open(path) as opened:
+        return os.fstat(opened.fileno()).st_size
+
+
+def _list(folder: Path) -> tuple[list[Path], list[tuple[Path, int]]]:
+    """The folders and the objects with their sizes that lie in `folder`; nothing if it is gone."""
+    inside: list[Path] = []
+    objects: list[tuple[Path, int]] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    inside.append(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False) and not entry.name.endswith(UNFINISHED):
+                    try:
+                        objects.append((Path(entry.path), entry.stat(follow_symlinks=False).st_size))
+                    except FileNotFoundError:
+                        continue
+    except FileNotFoundError:
+        pass
+    return inside, objects
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, each durably entered in its parent."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return
+    _sync(folder.parent)
+
+
+def _take_over(path: Path, source: Path) -> None:
+    """Move `source` to `path`, durably. A folder that `_delete` takes away meanwhile is made again."""
+    if not source.is_file():
+        raise _missing(source)
+    _sync(source)
+    for attempt in range(ATTEMPTS):
+        try:
+            _make_folder(path.parent)
+            _move(source, path)
+            _sync(path.parent)
+            break
+        except FileNotFoundError:
+            if attempt == ATTEMPTS - 1 or path.is_file():
+                raise
+    _sync(source.parent)
+
+
+def _move(source: Path, path: Path) -> None:
+    try:
+        source.replace(path)
+        return
+    except OSError as why:
+        if why.errno != errno.EXDEV:
+            raise
+    unfinished = path.with_name(path.name + UNFINISHED)
+    try:
+        shutil.copyfile(source, unfinished)
+        _sync(unfinished)
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+    source.unlink()
+
+
+def _delete(root: Path, path: Path) -> None:
+    try:
+        if not path.is_file():
+            return
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            _sync(folder)
+            if folder == root:
+                return
+            folder.rmdir()
+    except OSError as why:
+        if why.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise

@@ -1,0 +1,114 @@
+"""Statements about finished calls: saving them with their recordings, lists, counts.
+
+The one rule: saving is idempotent by key; what is stored already is left as it is.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from earshot.ports import FinishedCall
+from earshot.store.database import Database, Query
+from earshot.store.sql.recordings import WITH_AGENT
+from earshot.store.sql.rows import (
+    CALL_COLUMNS,
+    WHOLE_COLUMNS,
+    as_call,
+    as_whole_recording,
+    call_columns,
+    recording_columns,
+)
+from earshot.store.tables import CALLS, RECORDINGS
+
+KEYS_AT_ONCE = 500
+"""How many keys one statement asks for."""
+
+COUNTS = Query(sa.select(CALLS.c.verdict, CALLS.c.reason, sa.func.count()).group_by(CALLS.c.verdict, CALLS.c.reason))
+ONE_CALL = Query(sa.select(*CALL_COLUMNS, CALLS.c.metadata).where(CALLS.c.ident == bindparam("ident")))
+RECORDINGS_OF_CALL = Query(
+    sa.select(*WHOLE_COLUMNS)
+    .select_from(WITH_AGENT)
+    .where(RECORDINGS.c.call_key == bindparam("call_key"))
+    .order_by(RECORDINGS.c.part, RECORDINGS.c.ident)
+)
+
+
+@lru_cache(maxsize=4)
+def _calls(verdict: bool, before: bool) -> Query:
+    rows = sa.select(*CALL_COLUMNS)
+    if verdict:
+        rows = rows.where(CALLS.c.verdict == bindparam("verdict"))
+    if before:
+        last = sa.tuple_(bindparam("before_time"), bindparam("before_ident"))
+        rows = rows.where(sa.tuple_(CALLS.c.started_at, CALLS.c.ident) < last)
+    return Query(rows.order_by(CALLS.c.started_at.desc(), CALLS.c.ident.desc()).limit(bindparam("count")))
+
+
+async def _numbers(connection: AsyncConnection, table: sa.Table, keys: list[str]) -> dict[str, int]:
+    """The row number of each of `keys` that is stored."""
+    found: dict[str, int] = {}
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = keys[start : start + KEYS_AT_ONCE]
+        rows = await connection.execute(sa.select(table.c.key, table.c.ident).where(table.c.key.in_(some)))
+        found.update((key, ident) for key, ident in rows)
+    return found
+
+
+class Calls:
+    """The part of the port that speaks of finished calls."""
+
+    _database: Database
+
+    async def save_calls(self, calls: Sequence[FinishedCall]) -> list[tuple[int, ...]]:
+        """See `earshot.ports.Store.save_calls`."""
+        if not calls:
+            return []
+        call_rows = {call.key: call for call in reversed(calls)}
+        sealed_rows = {sealed.key: (sealed, call) for call in reversed(calls) for sealed in reversed(call.recordings)}
+        async with self._database.write() as connection:
+            known = await _numbers(connection, CALLS, list(call_rows))
+            new = [call_columns(call) for key, call in reversed(call_rows.items()) if key not in known]
+            if new:
+                await connection.execute(sa.insert(CALLS), new)
+            numbers = await _numbers(connection, RECORDINGS, list(sealed_rows))
+            new = [
+                recording_columns(sealed, call.warnings)
+                for key, (sealed, call) in reversed(sealed_rows.items())
+                if key not in numbers
+            ]
+            if new:
+                await connection.execute(sa.insert(RECORDINGS), new)
+                numbers |= await _numbers(connection, RECORDINGS, [row["key"] for row in new])
+        return [tuple(numbers[sealed.key] for sealed in call.recordings) for call in calls]
+
+    async def calls(
+        self, verdict: str | None, limit: int, before: tuple[float, int] | None = None
+    ) -> list[tuple[int, FinishedCall]]:
+        """See `earshot.ports.Store.calls`."""
+        if limit <= 0:
+            return []
+        values: dict[str, Any] = {"count": limit}
+        if verdict is not None:
+            values["verdict"] = verdict
+        if before is not None:
+            values["before_time"], values["before_ident"] = before
+        rows = await self._database.read(_calls(verdict is not None, before is not None), **values)
+        return [as_call(row) for row in rows]
+
+    async def call(self, number: int) -> FinishedCall | None:
+        """See `earshot.ports.Store.call`."""
+        for row in await self._database.read(ONE_CALL, ident=number):
+            _, listed = as_call(row)
+            sealed = await self._database.read(RECORDINGS_OF_CALL, call_key=listed.key)
+            recordings = tuple(as_whole_recording(one).sealed for one in sealed)
+            return as_call(row, metadata=tuple(orjson.loads(row[-1])), recordings=recordings)[1]
+        return None
+
+    async def verdict_counts(self) -> dict[tuple[str, str], int]:
+        """See `earshot.ports.Store.verdict_counts`."""
+        return {(verdict, reason): count for verdict, reason, count in await self._database.read(COUNTS)}

@@ -1,0 +1,77 @@
+"""The login page and the way out.
+
+No password is checked here (`logins` does). The one rule: a refusal never tells whether the user exists.
+"""
+
+import math
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from earshot.errors import StoreUnavailable
+from earshot.web.bodies import BodyTooLarge, BodyTooSlow, read_form
+from earshot.web.console import Console
+from earshot.web.gate import COOKIE, safe_next
+from earshot.web.logins import LOGIN_S, LockedOut, WrongLogin
+from earshot.web.passwords import TooBusy
+
+FORM_BYTES = 16 * 1024
+
+
+class Account:
+    """GET and POST of /login, POST of /logout, and /whoami."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    async def ask(self, request: Request) -> Response:
+        """The login page; somebody who is logged in already goes straight on."""
+        target = safe_next(request.query_params.get("next", "/"))
+        if request.state.user:
+            return RedirectResponse(target, 303)
+        return self._form(request, target)
+
+    async def enter(self, request: Request) -> Response:
+        """Check the form, set the cookie, go on to where the user wanted to be."""
+        try:
+            form = await read_form(request, FORM_BYTES)
+        except (BodyTooLarge, BodyTooSlow):
+            return self._form(request, "/", "That was not a login form.", 400)
+        target = safe_next(form.get("next", "/"))
+        username = form.get("username", "").strip()
+        address = request.client.host if request.client else ""
+        try:
+            token = await self._console.logins.sign_in(username, form.get("password", ""), address)
+        except WrongLogin:
+            return self._form(request, target, "User name and password do not fit.", 401, username)
+        except LockedOut as locked:
+            wait = math.ceil(locked.wait_s)
+            sentence = f"Too many wrong passwords. Try again in {wait} second{'s' if wait > 1 else ''}."
+            response = self._form(request, target, sentence, 429, username)
+            response.headers["Retry-After"] = str(wait)
+            return response
+        except TooBusy:
+            return self._form(request, target, "Too many logins at once. Try again in a moment.", 503, username)
+        except StoreUnavailable:
+            return self._form(request, target, "The database cannot be reached just now.", 503, username)
+        response = RedirectResponse(target, 303)
+        secure = request.url.scheme == "https"
+        response.set_cookie(COOKIE, token, max_age=int(LOGIN_S), httponly=True, samesite="strict", secure=secure)
+        return response
+
+    async def leave(self, request: Request) -> Response:
+        """End the session here and in the Store."""
+        await self._console.logins.sign_out(request.cookies.get(COOKIE, ""))
+        response = RedirectResponse("/login", 303)
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return response
+
+    async def whoami(self, request: Request) -> Response:
+        """204 for who is logged in: lets the login page see, after a link from elsewhere, that there is no need."""
+        return Response(status_code=204)
+
+    def _form(
+        self, request: Request, target: str, refusal: str = "", status: int = 200, username: str = ""
+    ) -> Response:
+        values = {"next": target, "refusal": refusal, "username": username}
+        return self._console.page(request, "login.html", values, status)

@@ -1,0 +1,94 @@
+"""The pages that show lists: what is going on now, the recordings, the calls with their verdicts.
+
+No player and no sound here (`recording` has them). The one rule: an empty list says what to do next.
+"""
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from earshot.ports import VERDICTS, FinishedCall, RecordingFilter, RecordingRow, Store
+from earshot.web.console import Console
+from earshot.web.recording import facts
+from earshot.web.search import FIELDS, ROWS, WARNINGS, find, read_cursor, read_search, written_cursor
+
+LATEST: Final = 6
+"""Recordings below the live calls."""
+
+
+class Pages:
+    """GET of /, /recordings, /calls, /calls/{number} and the legacy player path."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    async def now(self, request: Request) -> Response:
+        """The dashboard. What is live comes by the event stream; the latest recordings are in the page."""
+        return self._console.page(request, "now.html", {"rows": await self._latest()})
+
+    async def latest(self, request: Request) -> Response:
+        """The table of the latest recordings alone, for the dashboard to renew."""
+        return self._console.page(request, "_recordings.html", {"rows": await self._latest()})
+
+    async def _latest(self) -> list[RecordingRow]:
+        return (await find(self._console.store, read_search({}, []), self._console.zone)).rows[:LATEST]
+
+    async def recordings(self, request: Request) -> Response:
+        """The list of recordings with its filters."""
+        query = request.query_params
+        search = read_search(query, query.getlist("back"))
+        page = await find(self._console.store, search, self._console.zone)
+        values: dict[str, Any] = {"page": page, "rows": page.rows, "search": search}
+        return self._console.page(request, "recordings.html", values | {"fields": FIELDS, "warnings": WARNINGS})
+
+    async def calls(self, request: Request) -> Response:
+        """Every call that was signalled, with what became of it."""
+        query = request.query_params
+        verdict = query.get("verdict", "")
+        verdict = verdict if verdict in VERDICTS else ""
+        place = read_cursor(query.get("before", ""))
+        store = self._console.store
+        rows = await store.calls(verdict or None, ROWS + 1, place)
+        older = written_cursor((rows[ROWS - 1][1].started_at, rows[ROWS - 1][0])) if len(rows) > ROWS else ""
+        counts = await store.verdict_counts()
+        values = {
+            "rows": rows[:ROWS],
+            "older": older,
+            "is_newest": place is None,
+            "verdict": verdict,
+            "verdicts": VERDICTS,
+            "totals": {name: sum(n for (known, _), n in counts.items() if known == name) for name in VERDICTS},
+            "reasons": sorted(
+                ((reason, n) for (known, reason), n in counts.items() if known == verdict and reason),
+                key=lambda pair: -pair[1],
+            ),
+        }
+        return self._console.page(request, "calls.html", values)
+
+    async def call(self, request: Request) -> Response:
+        """One call: who, when, how it ended and why, and the recordings it left."""
+        number = request.path_params["number"]
+        call = await self._console.store.call(number) if number < 2**63 else None
+        if call is None:
+            return self._console.sorry(request, 404, "No such call", f"There is no call {number}.")
+        rows = await rows_of(self._console.store, call)
+        return self._console.page(
+            request, "call.html", {"number": number, "call": call, "rows": rows, "facts": facts(call.variables)}
+        )
+
+    async def legacy_player(self, request: Request) -> Response:
+        """The path that PLAYBACKLINK gives out (reference.md 11); the meaning of its flag was never published."""
+        return RedirectResponse(f"/recordings/{request.path_params['record_id']}", 302)
+
+
+async def rows_of(store: Store, call: FinishedCall) -> list[RecordingRow]:
+    """The rows of a call's recordings, in their order, as far as they are still there."""
+    if not call.recordings:
+        return []
+    times = [sealed.recording_time for sealed in call.recordings]
+    of_device = RecordingFilter(
+        equals={"device_id": call.recordings[0].variables.device_id}, since=min(times), until=max(times)
+    )
+    rows = await store.recordings(of_device, 100)
+    return [row for row in reversed(rows) if row.sealed.call_key == call.key]

@@ -1,0 +1,150 @@
+"""One recording: its page, its waveform, its sound as WAV and MP3.
+
+Files are sent by `replies`. The one rule: the sealed WAV is served as it lies in the Storage, everything else is
+made by the exporter.
+"""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from earshot.api.media import MediaReply
+from earshot.engine.variables import USER_FIELDS, CallVariables
+from earshot.ports import FinishedCall, RecordingRow, Store
+from earshot.web.console import Console
+from earshot.web.peaks import SMALL_COLUMNS, SMALL_HEIGHT, picture, small_path
+from earshot.web.replies import respond
+
+WAV: Final = "audio/wav"
+BATCH: Final = 200
+CALLS_LOOKED_AT: Final = 1_000
+"""How many calls before a recording are looked through for the one it belongs to."""
+
+SMALL_PICTURE: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" preserveAspectRatio="none">'
+    '<path d="{path}" stroke="#3d8f8a" stroke-width="1.3" fill="none"/></svg>'
+)
+
+NAMES: Final = (
+    ("device_id", "Device"),
+    ("device_alias", "Agent number"),
+    ("station", "Station"),
+    ("ani", "Caller (ANI)"),
+    ("dnis", "Called (DNIS)"),
+    ("call_id", "Call ID"),
+    ("call_instance", "Call instance"),
+    ("session_id", "Session ID"),
+    ("group", "ACD group"),
+    ("gate", "Gate"),
+    ("is_trunk", "Trunk"),
+    ("priority", "Priority"),
+    ("agent_initiated", "Started by the agent"),
+    ("cti_initiated", "Started by CTI"),
+)
+
+
+class Recordings:
+    """GET of /recordings/{id} and what lies below it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    async def _row(self, request: Request) -> RecordingRow | None:
+        record_id = request.path_params["record_id"]
+        return await self._console.store.recording(record_id) if record_id < 2**63 else None
+
+    async def page(self, request: Request) -> Response:
+        """The player and everything that is known of the recording and its call."""
+        row = await self._row(request)
+        if row is None:
+            sentence = f"There is no recording {request.path_params['record_id']}. It may have been deleted."
+            return self._console.sorry(request, 404, "No such recording", sentence)
+        found = await call_of(self._console.store, row)
+        number, call = found or (None, None)
+        values = {"row": row, "sealed": row.sealed, "number": number, "call": call}
+        return self._console.page(request, "recording.html", values | {"facts": facts(row.sealed.variables)})
+
+    async def peaks(self, request: Request) -> Response:
+        """What the player draws, as JSON."""
+        row = await self._row(request)
+        if row is None:
+            return JSONResponse({"error": "no such recording"}, 404)
+        return JSONResponse(picture(row.sealed), headers={"Cache-Control": "private, no-cache"})
+
+    async def small_picture(self, request: Request) -> Response:
+        """The waveform of the list, as SVG."""
+        row = await self._row(request)
+        if row is None:
+            return PlainTextResponse("No such recording.\n", 404)
+        text = SMALL_PICTURE.format(width=SMALL_COLUMNS * 2, height=SMALL_HEIGHT * 2, path=small_path(row.sealed))
+        return Response(text, media_type="image/svg+xml", headers={"Cache-Control": "private, max-age=300"})
+
+    async def wav(self, request: Request) -> Response:
+        """The sound as WAV, with ranges; `?download=1` as an attachment."""
+        row = await self._row(request)
+        if row is None:
+            return PlainTextResponse("No such recording.\n", 404)
+        if row.sealed.media_type != WAV:
+            return await self._exported(request, row, "wav")
+        sealed = row.sealed
+        reply = MediaReply(
+            media_type=WAV,
+            file_name=file_name(row, "wav"),
+            object_name=sealed.object_name,
+            size=sealed.audio_size,
+            supports_range=True,
+            etag=sealed.audio_sha256,
+        )
+        return await self._sent(reply, request)
+
+    async def mp3(self, request: Request) -> Response:
+        """The sound as MP3, made by the exporter."""
+        row = await self._row(request)
+        if row is None:
+            return PlainTextResponse("No such recording.\n", 404)
+        return await self._exported(request, row, "mp3")
+
+    async def _exported(self, request: Request, row: RecordingRow, kind: str) -> Response:
+        reply = await self._console.export(row.record_id, kind)
+        if reply is None:
+            return PlainTextResponse("The sound of this recording is gone.\n", 404)
+        return await self._sent(reply, request)
+
+    async def _sent(self, reply: MediaReply, request: Request) -> Response:
+        try:
+            inline = "download" not in request.query_params
+            return await respond(reply, request, self._console.storage, inline=inline)
+        except FileNotFoundError:
+            return PlainTextResponse("The sound of this recording is gone.\n", 404)
+
+
+def file_name(row: RecordingRow, extension: str) -> str:
+    """The last part of FILENAME, which may look like a Windows path, with `extension`."""
+    name = row.sealed.file_name.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    return f"{name or f'recording-{row.record_id}'}.{extension}"
+
+
+def facts(variables: CallVariables) -> list[tuple[str, str]]:
+    """The call variables that have a value, with the names people read."""
+    known = [(label, getattr(variables, name)) for name, label in NAMES]
+    known += [(f"User field {number}", variables.users[number - 1]) for number in range(1, USER_FIELDS + 1)]
+    if variables.keep_days >= 0:
+        known.append(("Kept for", f"{variables.keep_days} days"))
+    if variables.archive_action >= 0:
+        known.append(("Archive action", str(variables.archive_action)))
+    return [(label, value) for label, value in known if value]
+
+
+async def call_of(store: Store, row: RecordingRow) -> tuple[int, FinishedCall] | None:
+    """Number and details of the call a recording belongs to: looked for among the calls that began before it."""
+    place = (row.sealed.recording_time + 1.0, 2**63 - 1)
+    for _ in range(CALLS_LOOKED_AT // BATCH):
+        calls = await store.calls(None, BATCH, place)
+        for number, call in calls:
+            if call.key == row.sealed.call_key:
+                return number, await store.call(number) or call
+        if len(calls) < BATCH:
+            break
+        place = (calls[-1][1].started_at, calls[-1][0])
+    return None

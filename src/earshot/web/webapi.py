@@ -1,0 +1,85 @@
+"""The door of the old HTTP clients: /webAPI.aspx (reference.md section 4), the protocol of port 5620 in URLs.
+
+Commands are decoded by `earshot.protocol` and answered elsewhere. The one rule: whatever the protocol can say is said
+in its XML with HTTP 200; only a refused peer gets a status of HTTP's own.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from starlette.requests import Request as HttpRequest
+from starlette.responses import PlainTextResponse, Response
+
+from earshot.api.media import MediaReply
+from earshot.ports import Storage
+from earshot.protocol.decode import Request, decode_query, decode_xml, malformed
+from earshot.protocol.results import Result, failed
+from earshot.protocol.xml import write
+from earshot.web.bodies import BodyTooLarge, BodyTooSlow, read_body
+from earshot.web.replies import respond
+
+log = structlog.get_logger(__name__)
+
+BODY_BYTES: Final = 1024 * 1024
+XML_TYPES: Final = frozenset({"text/xml", "application/xml"})
+BLANKS: Final = b"\xef\xbb\xbf \t\r\n\0"
+"""What may stand before the first `<` of an XML body, byte order mark included."""
+
+ApiDoor = Callable[[Request], Awaitable[Result | MediaReply]]
+"""What answers a decoded request: with a result, or for the export commands with a file."""
+
+
+class WebApi:
+    """GET and POST of /webAPI.aspx. `written` turns a result into bytes, in whichever dialect is configured."""
+
+    def __init__(
+        self,
+        api: ApiDoor,
+        storage: Storage,
+        allowed: Callable[[str], bool] | None = None,
+        written: Callable[[Result], bytes] = write,
+    ) -> None:
+        self._api = api
+        self._storage = storage
+        self._allowed = allowed
+        self._written = written
+
+    async def answer(self, request: HttpRequest) -> Response:
+        """One command: 403 for a peer that is not let in, else XML or the file."""
+        peer = request.client.host if request.client else ""
+        if self._allowed is not None and not self._allowed(peer):
+            log.warning("web_api_refused", peer=peer)
+            return PlainTextResponse("This address is not on the allow-list of the API.\n", 403)
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            return PlainTextResponse("Pages of other sites may not use the API.\n", 403)
+        decoded = await self._decoded(request)
+        if isinstance(decoded, Result):
+            return self._xml(decoded)
+        for warning in decoded.warnings:
+            log.info("api_warning", command=decoded.command.name, request_id=decoded.request_id, warning=warning)
+        reply = await self._api(decoded)
+        if isinstance(reply, Result):
+            return self._xml(reply)
+        try:
+            return await respond(reply, request, self._storage)
+        except FileNotFoundError:
+            return self._xml(failed(decoded, "API_FILE_NOT_FOUND", "The media of this recording is gone"))
+
+    async def _decoded(self, request: HttpRequest) -> Request | Result:
+        query = request.scope["query_string"]
+        if request.method != "POST":
+            return decode_query(query)
+        try:
+            body = await read_body(request, BODY_BYTES)
+        except BodyTooLarge:
+            return malformed(f"The request is larger than {BODY_BYTES} bytes")
+        except BodyTooSlow:
+            return malformed("The request did not arrive in time")
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind in XML_TYPES or body.lstrip(BLANKS)[:1] == b"<":
+            return decode_xml(body, "http")
+        return decode_query(b"&".join(part for part in (query, body.strip()) if part))
+
+    def _xml(self, result: Result) -> Response:
+        return Response(self._written(result), media_type="text/xml; charset=utf-8")

@@ -1,0 +1,194 @@
+"""Real servers for tests: `earshot serve` as a process of its own, on free ports, ended by its own handle."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from earshot.app import Server
+from earshot.config import load
+from earshot.simulate import command as simulation
+from earshot.simulate.options import SimulateOptions, Summary
+
+START_S = 60.0
+STOP_S = 20.0
+OK = b"<RESULTCODE>20<"
+
+
+def free_rtp_ports(count: int = 60) -> str:
+    """A range of UDP ports on loopback of which nobody uses the first, as FIRST-LAST; different for each process."""
+    base = 20000 + (os.getpid() * 131) % 20000
+    for first in range(base - base % 2, 60000, count):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", first))
+            except OSError:
+                continue
+            return f"{first}-{first + count - 1}"
+    raise OSError("no free range of ports")
+
+
+@dataclass
+class Speaker:
+    """Speaks to a server that listens on `host`."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    api_port: int = 0
+    events_port: int = 0
+    http_port: int = 0
+    sip_port: int = 0
+    rtp_ports: str = ""
+
+    async def send(self, document: str | bytes) -> bytes:
+        """One request over a connection of its own; returns the answer with its CRLF."""
+        reader, writer = await asyncio.open_connection(self.host, self.api_port, limit=1 << 26)
+        try:
+            writer.write(document.encode() if isinstance(document, str) else document)
+            return await asyncio.wait_for(reader.readuntil(b"\r\n"), 30)
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    async def command(self, kind: str, **parameters: Any) -> bytes:
+        """One command; `command("CALLSTART", DEVICEID=555)`."""
+        inner = "".join(f"<{tag}>{value}</{tag}>" for tag, value in parameters.items())
+        return await self.send(f"<REQUEST><TYPE>{kind}</TYPE><REQUESTID>1</REQUESTID>{inner}</REQUEST>\r\n")
+
+    async def until(self, kind: str, wanted: bytes, timeout_s: float = 30.0, **parameters: Any) -> bytes:
+        """Ask again and again until the answer holds `wanted`; returns that answer."""
+        answer = b""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while wanted not in answer:
+                    answer = await self.command(kind, **parameters)
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"{kind} never answered {wanted!r}, last: {answer!r}\n{self.log()[-3000:]}") from None
+        return answer
+
+    def log(self) -> str:
+        """What it logged so far, where that is known."""
+        return ""
+
+    async def simulate(self, **options: Any) -> Summary:
+        """Real SIPREC calls from the simulated phone system, until they are over."""
+        made = SimulateOptions(
+            sip_host=self.host,
+            sip_port=self.sip_port,
+            api_host=self.host,
+            api_port=self.api_port,
+            events_host=self.host,
+            events_port=self.events_port,
+            quiet=True,
+            **options,
+        )
+        return await simulation.run(made, asyncio.Event())
+
+    async def make_recording(self, device_id: str) -> None:
+        """A short recording of that device, there when this returns."""
+        await self.simulate(
+            calls=1, concurrent=1, length_s=(1.0, 1.0), crm=False, first_device=int(device_id), devices=1
+        )
+        await self.until("CALLLIST", b"<RECORDID>", DEVICEID=device_id)
+
+
+@dataclass
+class LiveServer(Speaker):
+    """A server as a process. Ports are 0 until it is ready; `extra` goes on the command line, `env` into its
+    environment."""
+
+    extra: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    program: list[str] = field(default_factory=lambda: [sys.executable, "-m", "earshot", "serve"])
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it says `ready`. Ports of an earlier start are used again."""
+        self.rtp_ports = self.rtp_ports or free_rtp_ports()
+        command = [*self.program, "--data-dir", str(self.data_dir), "--rtp-ports", self.rtp_ports]
+        for name in ("api", "events", "http", "sip"):
+            command += [f"--{name}-port", str(getattr(self, f"{name}_port"))]
+        log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")},
+            "EARSHOT_DISK_RESERVE_MB": "0",
+            **self.env,
+        }
+        self.process = await asyncio.create_subprocess_exec(
+            *command, *self.extra, stdout=subprocess.PIPE, stderr=log, env=environment
+        )
+        log.close()
+        async with asyncio.timeout(START_S):
+            await self._read_addresses()
+
+    async def _read_addresses(self) -> None:
+        assert self.process is not None and self.process.stdout is not None
+        while line := (await self.process.stdout.readline()).decode().strip():
+            if line == "ready":
+                return
+            name, _, address = line.partition(" ")
+            if name != "rtp":
+                setattr(self, f"{name}_port", int(address.rpartition(":")[2]))
+        raise AssertionError(f"the server did not start:\n{self.log()[-4000:]}")
+
+    def log(self) -> str:
+        """What it logged so far."""
+        return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text(errors="replace")
+
+    async def stop(self) -> int:
+        """SIGTERM, then wait; returns the exit status."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), STOP_S)
+
+    async def kill(self) -> None:
+        """SIGKILL, as a crash would."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+    async def check(self) -> str:
+        """`earshot check` on its data folder: empty when nothing is wrong, else what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "earshot", "check", "--data-dir", str(self.data_dir), stdout=subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+        return "" if process.returncode == 0 else out.decode()
+
+
+@asynccontextmanager
+async def running(data_dir: Path, *extra: str, env: dict[str, str] | None = None) -> AsyncIterator[LiveServer]:
+    """A server for the length of a block; killed if the block did not stop it."""
+    server = LiveServer(data_dir, extra=list(extra), env=env or {})
+    try:
+        await server.start()
+        yield server
+    finally:
+        if server.process is not None:
+            await server.kill()
+
+
+@asynccontextmanager
+async def in_process(data_dir: Path, **settings: Any) -> AsyncIterator[Speaker]:
+    """The same server inside the running loop: real sockets, started in a fraction of the time."""
+    ports: dict[str, Any] = {f"{name}_port": 0 for name in ("api", "events", "http", "sip")}
+    chosen = load(data_dir=data_dir, rtp_ports=free_rtp_ports(), disk_reserve_mb=0, **ports, **settings)
+    server = Server(chosen)
+    await server.start()
+    found: dict[str, Any] = {
+        f"{name}_port": int(server.addresses[name].rpartition(":")[2]) for name in ("api", "events", "http", "sip")
+    }
+    try:
+        yield Speaker(data_dir, rtp_ports=chosen.rtp_ports, **found)
+    finally:
+        await server.stop()

@@ -1,0 +1,46 @@
+"""The world of the pages, and browsers in front of it: one that is logged in and one that is not."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.web.world import NOON, PASSWORD, PASSWORD_HASH, LiveBoard, World
+
+from earshot.clock import FakeClock
+from earshot.ports import User
+from earshot.storage.memory import MemoryStorage
+from earshot.store.memory import MemoryStore
+from earshot.web.logins import Logins
+from earshot.web.passwords import PasswordChecker
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    clock = FakeClock(NOON)
+    store = MemoryStore(clock)
+    checker = PasswordChecker()
+    world = World(clock, store, MemoryStorage(), LiveBoard(), Logins(store, clock, checker), tmp_path)
+    await store.add_user(User(username="admin", is_admin=True, first_name="Ada"), PASSWORD_HASH)
+    await store.add_user(User(username="agent", is_agent=True, first_name="Sally", last_name="Smith"), PASSWORD_HASH)
+    yield world
+    checker.close()
+
+
+SAME_ORIGIN = {"origin": "http://recorder", "accept": "text/html"}
+
+
+@pytest.fixture
+async def stranger(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser that has not logged in."""
+    transport = httpx.ASGITransport(world.app(), client=("192.0.2.7", 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://recorder", headers=SAME_ORIGIN) as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(stranger: httpx.AsyncClient) -> httpx.AsyncClient:
+    """The same browser after logging in."""
+    answer = await stranger.post("/login", data={"username": "admin", "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    return stranger
