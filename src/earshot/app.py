@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -54,6 +55,7 @@ from earshot.listeners.tcp import ApiServer, TcpLimits, serve_tcp
 from earshot.media.render import Limits
 from earshot.ports import FinishedCall, Store
 from earshot.protocol.dialect import Dialect
+from earshot.protocol.xml import write
 from earshot.storage.local import LocalStorage
 from earshot.storage.names import object_name, windows_name
 from earshot.store.sql import SqlStore, database_at
@@ -103,7 +105,7 @@ def local_zone(name: str) -> tzinfo:
 def store_of(settings: Settings, clock: Clock) -> SqlStore:
     """The store of the settings, not opened."""
     url = settings.database_url or f"sqlite:///{(settings.data_dir / 'earshot.db').absolute()}"
-    return SqlStore(database_at(url), clock)
+    return SqlStore(database_at(url, durable=True), clock)
 
 
 @contextlib.contextmanager
@@ -373,7 +375,7 @@ class Server:
             zone=self.zone,
         )
         allowed = self.settings.may_connect
-        app = build_app(console, self.api.answer, allowed=allowed)
+        app = build_app(console, self.api.answer, allowed=allowed, written=partial(write, dialect=self.context.dialect))
         return await serve_http(
             app, self.settings.host, self.settings.http_port, spawner=self.spawner, clock=self.clock
         )
@@ -482,8 +484,7 @@ class Server:
         self._names.difference_update(one.object_name for one in finished.recordings)
 
     async def stop(self) -> None:
-        """End in order: no new calls, doors closed, what was heard journalled. Running calls go on at the next start.
-        """
+        """End in order: no new calls, doors closed, what was heard journalled. Running calls go on at the next start."""
         if hasattr(self, "recorder"):
             self.recorder.draining = True
         if hasattr(self, "uas"):

@@ -11,7 +11,7 @@ A case is a text file, `cases/<family>/<name>.case`:
     # setup: CALLSTART DEVICEID=555               a request to be sent before (any number, in order)
     # needs: recording 555                        the device must have a finished recording first
     # any: STARTTIME FILENAME                     tags that are compared by their being there, not by their text
-    # many: DEVICE                                elements that may be there any number of times
+    # many: DEVICE PROCESSOR#                     elements that may be there any number of times; # stands for a number
     >>> request
     (verbatim; an XML document, or a URL)
     <<< specification
@@ -112,8 +112,8 @@ def all_cases() -> list[Case]:
 
 def differences(expected: Node, got: Node, case: Case, where: str = "") -> list[str]:
     """What of `got` is not as `expected`, as sentences; tags and their order count, texts unless `any` names them."""
-    tag, content = expected
-    got_tag, got_content = got
+    tag, content = _kind(expected, case), expected[1]
+    got_tag, got_content = _kind(got, case), got[1]
     where = f"{where}/{tag}"
     if tag != got_tag:
         return [f"{where}: the tag is {got_tag}"]
@@ -127,18 +127,25 @@ def differences(expected: Node, got: Node, case: Case, where: str = "") -> list[
 def _children(expected: tuple[Node, ...], got: tuple[Node, ...], case: Case, where: str) -> list[str]:
     found: list[str] = []
     left = list(got)
-    patterns = list(dict.fromkeys(tag for tag, _ in expected if tag in case.many))
+    repeated: set[str] = set()
     for node in expected:
-        if node[0] in case.many:
-            if node[0] in patterns:
-                patterns.remove(node[0])
-                while left and left[0][0] == node[0]:
+        kind = _kind(node, case)
+        if kind in case.many:
+            if kind not in repeated:
+                repeated.add(kind)
+                while left and _kind(left[0], case) == kind:
                     found += differences(node, left.pop(0), case, where)
         elif not left:
-            found.append(f"{where}: {node[0]} is missing")
+            found.append(f"{where}: {kind} is missing")
         else:
             found += differences(node, left.pop(0), case, where)
     return found + [f"{where}: {node[0]} is too much" for node in left]
+
+
+def _kind(node: Node, case: Case) -> str:
+    """The tag of a node; of numbered tags that may repeat, with # for the number."""
+    numbered = node[0].rstrip("0123456789") + "#"
+    return numbered if numbered in case.many else node[0]
 
 
 def _pairs(text: str) -> dict[str, str]:

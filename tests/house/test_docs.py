@@ -17,7 +17,7 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Each is a key of the TOML file and a variable `EARSHOT_<KEY>`; folder, host and ports are options of `serve` too.",
+        "Each is a key of the TOML file and a variable `EARSHOT_<KEY>`; folder, host and ports are also options.",
         "Options weigh more than variables, variables more than the file. Unknown keys are refused.",
         "",
         "| key | default | meaning |",

@@ -67,18 +67,19 @@ def test_the_recordings_have_the_column_names_of_the_reference() -> None:
     assert set(named.split()) <= set(RECORDINGS.columns.keys())
 
 
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    path = tmp_path_factory.mktemp("plans") / "a.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        upgrade(connection)
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as connection:
+        yield connection
+
+
 class TestPlans:
     """What `EXPLAIN QUERY PLAN` says: no sorting, no reading of everything."""
-
-    @pytest.fixture(scope="class")
-    def database(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
-        path = tmp_path_factory.mktemp("plans") / "a.db"
-        engine = sa.create_engine(f"sqlite:///{path}")
-        with engine.begin() as connection:
-            upgrade(connection)
-        engine.dispose()
-        with closing(sqlite3.connect(path)) as connection:
-            yield connection
 
     def plan(self, database: sqlite3.Connection, query: object) -> str:
         text, values = query.compiled(named_dialect())  # type: ignore[attr-defined]

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.web.world import NOON, PASSWORD, PASSWORD_HASH, LiveBoard, World
+from tests.web.world import NOON, PASSWORD_HASH, LiveBoard, World
 
 from earshot.clock import FakeClock
 from earshot.ports import User
 from earshot.storage.memory import MemoryStorage
 from earshot.store.memory import MemoryStore
-from earshot.web.logins import Logins
+from earshot.web.gate import COOKIE
+from earshot.web.logins import LOGIN_S, Logins, fingerprint
 from earshot.web.passwords import PasswordChecker
 
 
@@ -27,6 +28,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     checker.close()
 
 
+TOKEN = "the-session-token-of-the-administrator"
 SAME_ORIGIN = {"origin": "http://recorder", "accept": "text/html"}
 
 
@@ -39,8 +41,8 @@ async def stranger(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def admin(stranger: httpx.AsyncClient) -> httpx.AsyncClient:
+async def admin(world: World, stranger: httpx.AsyncClient) -> httpx.AsyncClient:
     """The same browser after logging in."""
-    answer = await stranger.post("/login", data={"username": "admin", "password": PASSWORD})
-    assert answer.status_code == 303, answer.text
+    await world.store.add_login(fingerprint(TOKEN), 1, world.clock.now() + LOGIN_S)
+    stranger.cookies.set(COOKIE, TOKEN)
     return stranger

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -122,24 +123,23 @@ async def test_a_person_logs_in_watches_and_listens(world: World) -> None:
         await shoot(page, "calls")
         await page.get_by_role("button", name="Log out").click()
         await expect(page).to_have_url(f"{base}/login")
-    assert [complaint for complaint in complaints if "401" not in complaint] == []
+    assert complaints == []
 
 
 async def use_the_player(page: Page) -> None:
     """Click, space and arrows, and a look at the pixels."""
     await expect(page.locator("#player[data-drawn=yes]")).to_be_visible()
-    await page.wait_for_function("document.getElementById('audio').readyState >= 1")
     canvas = page.get_by_role("slider", name="Position in the recording")
     box = await canvas.bounding_box()
     assert box is not None
     await canvas.click(position={"x": box["width"] / 2, "y": 20})
-    await expect(canvas).to_have_attribute("aria-valuetext", "0:15 of 0:30")
+    await expect(canvas).to_have_attribute("aria-valuetext", re.compile("0:1[45] of 0:30"))
     await canvas.focus()
     await page.keyboard.press("ArrowRight")
-    await expect(canvas).to_have_attribute("aria-valuetext", "0:20 of 0:30")
+    await expect(canvas).to_have_attribute("aria-valuetext", re.compile("0:(19|20) of 0:30"))
     await page.keyboard.press(" ")
     await expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    await page.wait_for_function("document.getElementById('audio').currentTime > 20.2")
+    await expect(page.locator("#position")).to_have_text(re.compile("0:2[1-9]"))
     await page.keyboard.press(" ")
     await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     colours = await page.evaluate(
@@ -172,7 +172,7 @@ async def test_dark_small_and_empty(world: World) -> None:
         for path in ("/", "/recordings", f"/recordings/{number}", "/calls", "/calls/1"):
             await page.goto(base + path)
             assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
-    assert [complaint for complaint in complaints if "401" not in complaint] == []
+    assert complaints == []
 
 
 @pytest.mark.parametrize("target", ["/recordings", "/calls?verdict=failed"])

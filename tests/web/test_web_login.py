@@ -12,7 +12,7 @@ from earshot.web.gate import SECURITY_HEADERS, is_same_origin, safe_next
 from earshot.web.logins import FREE_GUESSES, LOGIN_S, REMEMBERED, Backoff, fingerprint
 from earshot.web.passwords import NOBODYS_HASH, PasswordChecker, TooBusy, hash_password, is_password
 
-CLOSED = ["/", "/recordings", "/recordings/1", "/calls", "/calls/1", "/latest", "/metrics", "/whoami", "/nowhere"]
+CLOSED = ["/", "/recordings", "/recordings/1", "/calls", "/calls/1", "/latest", "/metrics", "/nowhere"]
 FOR_PROGRAMS = ["/live", "/recordings/1/peaks.json", "/recordings/1/audio.wav", "/recordings/1/audio.mp3"]
 
 
@@ -31,7 +31,9 @@ async def test_programs_get_a_401(stranger: httpx.AsyncClient, path: str) -> Non
     assert (await stranger.get(path, headers={"accept": "*/*"})).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/login", "/healthz", "/static/earshot.css", "/webAPI.aspx?type=TEST&requestid=1"])
+@pytest.mark.parametrize(
+    "path", ["/login", "/whoami", "/healthz", "/static/earshot.css", "/webAPI.aspx?type=TEST&requestid=1"]
+)
 async def test_the_open_doors(stranger: httpx.AsyncClient, path: str) -> None:
     answer = await stranger.get(path)
     assert answer.status_code == 200
@@ -54,7 +56,7 @@ async def test_login_sets_a_strict_cookie_and_leads_on(world: World, stranger: h
     assert len(token) >= 43
     user = await world.store.login(fingerprint(token), world.clock.now())
     assert user is not None and user.username == "admin"
-    assert (await stranger.get("/whoami")).status_code == 204
+    assert (await stranger.get("/whoami")).json() == {"user": "admin"}
     assert (await stranger.get("/login?next=/calls")).headers["location"] == "/calls"
 
 

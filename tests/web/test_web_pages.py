@@ -85,31 +85,15 @@ async def test_the_page_of_a_recording_shows_everything(world: World, admin: htt
     variables = CallVariables(device_id="200", ani="111", direction="I", users=("Gold Level", *[""] * 14), keep_days=30)
     number = await world.add_call(1, variables=variables, warnings=("lossy",), gaps=((1.0, 2.5, "loss"),))
     page = (await admin.get(f"/recordings/{number}")).text
-    for words in (
-        "Gold Level",
-        "30 days",
-        "PCMA",
-        "0.7 %",
-        "42#",
-        "Unquoted boundary",
-        "Sally &lt;Smith&gt;",
-        "0:01 – 0:02",
-    ):
+    for words in ("Gold Level", "30 days", "PCMA", "0.7 %", "42#", "Unquoted boundary", "0:01 – 0:02", "packets lost"):
         assert words in page, words
-    for words in (
-        "packets lost",
-        "API and SIPREC",
-        "The phone system ended the call",
-        "urn:ietf:params:xml:ns:recording:1",
-    ):
+    for words in ("Sally &lt;Smith&gt;", "API and SIPREC", "The phone system ended the call", "xml:ns:recording:1"):
         assert words in page, words
 
 
 async def test_filters_find_exactly(world: World, admin: httpx.AsyncClient) -> None:
-    numbers = [
-        await world.add_call(n, warnings=("silent",) if n == 2 else (), agent_id=2 if n == 3 else None)
-        for n in range(5)
-    ]
+    silent, sally = {2: ("silent",)}, {3: 2}
+    numbers = [await world.add_call(n, warnings=silent.get(n, ()), agent_id=sally.get(n)) for n in range(5)]
     for query, wanted in (
         ("q=203&field=device_id", [3]),
         ("q=20&field=device_id", []),

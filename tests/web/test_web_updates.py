@@ -35,6 +35,8 @@ class Stream:
         """The next line that is not the framing of the chunks."""
         while True:
             text = (await self._reader.readuntil(b"\n")).decode().rstrip("\r\n")
+            if text == "0":
+                raise EOFError
             if text.startswith((":", "event: ", "data: ")):
                 return text
 
@@ -49,10 +51,6 @@ class Stream:
         async with asyncio.timeout(10):
             while not (await self.line()).startswith(":"):
                 pass
-
-    async def end(self) -> None:
-        async with asyncio.timeout(10):
-            await self._reader.read()
 
     async def close(self) -> None:
         self._writer.close()
@@ -115,7 +113,7 @@ async def test_a_stream_ends_with_its_login(world: World) -> None:
         await world.store.end_login(fingerprint(TOKEN))
         world.clock.advance(6)
         async with asyncio.timeout(10):
-            with pytest.raises(asyncio.IncompleteReadError):
+            with pytest.raises(EOFError):
                 while True:
                     await stream.heartbeat()
 

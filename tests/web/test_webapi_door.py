@@ -4,10 +4,16 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 from tests.web.world import World
 
 from earshot.api.media import MediaReply
-from earshot.protocol.xml import Node, read_result
+from earshot.errors import StoreUnavailable
+from earshot.protocol.decode import Request
+from earshot.protocol.results import Node, Result
+from earshot.protocol.xml import read_result
+from earshot.web.webapi import WebApi
 
 CALLSTART = (
     "<REQUEST><TYPE>CALLSTART</TYPE><REQUESTID>7</REQUESTID><DEVICEID>200</DEVICEID><USER1>a &amp; b</USER1></REQUEST>"
@@ -129,6 +135,16 @@ async def test_a_stream_is_sent_to_its_end(world: World, stranger: httpx.AsyncCl
 async def test_media_that_is_gone_is_said_in_xml(world: World, stranger: httpx.AsyncClient) -> None:
     world.answers["EXPORT"] = MediaReply(media_type="audio/wav", file_name="a.wav", object_name="gone.wav")
     assert fields(await stranger.get("/webAPI.aspx", params=EXPORT))["RESULTTYPE"] == "API_FILE_NOT_FOUND"
+
+
+async def test_a_lost_database_is_said_in_xml(world: World) -> None:
+    async def away(request: Request) -> Result:
+        raise StoreUnavailable("the database is locked")
+
+    app = Starlette(routes=[Route("/webAPI.aspx", WebApi(away, world.storage).answer)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://recorder") as client:
+        found = fields(await client.get("/webAPI.aspx?type=test&requestid=1"))
+    assert (found["RESULTTYPE"], found["RESULTMSG"]) == ("API_DATABASE_QUERY_ERROR", "the database is locked")
 
 
 def test_a_media_reply_is_one_thing_or_the_other() -> None:

@@ -28,7 +28,8 @@ _ENCODING = re.compile(
     rb"^\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"'](iso-8859-1|latin-?1|windows-1252)[\"']", re.IGNORECASE
 )
 _REPAIRABLE = re.compile(
-    r"<!\[CDATA\[.*?\]\]>|<!--.*?-->|&(?:#(?:(\d{1,7})|[xX]([0-9a-fA-F]{1,6}));|(?!(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z_][\w.\-]*);))",
+    r"<!\[CDATA\[.*?\]\]>|<!--.*?-->"
+    r"|&(?:#(?:(\d{1,7})|[xX]([0-9a-fA-F]{1,6}));|(?!(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z_][\w.\-]*);))",
     re.DOTALL,
 )
 _CONTROLS = {code: None for code in (*range(0x20), 0x7F, 0xFFFE, 0xFFFF) if code not in (0x09, 0x0A, 0x0D)}

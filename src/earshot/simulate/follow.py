@@ -128,25 +128,32 @@ class Follower:
 
 async def read_events(host: str, port: int, act: Callable[[CallEvent], None], say: Callable[[str], None]) -> None:
     """Read the events port for ever and hand each call event to `act`; connects again when the connection is lost."""
-    told = False
+    said = ""
     while True:
-        try:
-            reader, writer = await asyncio.open_connection(host, port, limit=LINE_LIMIT)
-        except OSError as failure:
-            if not told:
-                say(f"events port {host}:{port}: {failure}; trying again every {RETRY_S:g} s")
-            told = True
-            await asyncio.sleep(RETRY_S)
-            continue
-        say(f"following the calls announced at {host}:{port}")
-        told = False
-        try:
-            while line := await reader.readline():
-                event = read_event(line.decode("utf-8", "replace").strip("\r\n\0 "))
-                if event is not None:
-                    act(event)
-        except (OSError, ValueError) as failure:
-            say(f"events port {host}:{port}: {failure}")
-        finally:
-            writer.close()
+        now = await _read_once(host, port, act, say if not said else _say_nothing)
+        if now != said:
+            say(f"events port {host}:{port}: {now}; trying again every {RETRY_S:g} s")
+        said = now
         await asyncio.sleep(RETRY_S)
+
+
+def _say_nothing(line: str) -> None:
+    """For connections after the first: a line at each would drown the calls."""
+
+
+async def _read_once(host: str, port: int, act: Callable[[CallEvent], None], say: Callable[[str], None]) -> str:
+    try:
+        reader, writer = await asyncio.open_connection(host, port, limit=LINE_LIMIT)
+    except OSError as failure:
+        return str(failure)
+    say(f"following the calls announced at {host}:{port}")
+    try:
+        while line := await reader.readline():
+            event = read_event(line.decode("utf-8", "replace").strip("\r\n\0 "))
+            if event is not None:
+                act(event)
+    except (OSError, ValueError) as failure:
+        return str(failure)
+    finally:
+        writer.close()
+    return "closed by the recorder"

@@ -6,7 +6,7 @@ No password is checked here (`logins` does). The one rule: a refusal never tells
 import math
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from earshot.errors import StoreUnavailable
 from earshot.web.bodies import BodyTooLarge, BodyTooSlow, read_form
@@ -67,8 +67,8 @@ class Account:
         return response
 
     async def whoami(self, request: Request) -> Response:
-        """204 for who is logged in: lets the login page see, after a link from elsewhere, that there is no need."""
-        return Response(status_code=204)
+        """The user's name, or null: lets the login page see, after a link from elsewhere, that there is no need."""
+        return JSONResponse({"user": request.state.user.username if request.state.user else None})
 
     def _form(
         self, request: Request, target: str, refusal: str = "", status: int = 200, username: str = ""

@@ -16,6 +16,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from earshot.errors import StoreUnavailable
+from earshot.protocol.results import Result
+from earshot.protocol.xml import write
 from earshot.web.account import Account
 from earshot.web.console import Console
 from earshot.web.gate import LEGACY_PLAYER, WEB_API, Gate
@@ -29,14 +31,19 @@ STATIC: Final = Path(__file__).with_name("static")
 
 
 def build_app(
-    console: Console, api: ApiDoor, *, allowed: Callable[[str], bool] | None = None, pace: Pace | None = None
+    console: Console,
+    api: ApiDoor,
+    *,
+    allowed: Callable[[str], bool] | None = None,
+    pace: Pace | None = None,
+    written: Callable[[Result], bytes] = write,
 ) -> Starlette:
     """The ASGI application of the HTTP port.
 
     `api` answers decoded commands of /webAPI.aspx for peers whose address `allowed` lets in (None: everybody, which is
-    right only on loopback). `pace` is that of the live updates.
+    right only on loopback). `pace` is that of the live updates, `written` turns a result into bytes.
     """
-    web_api = WebApi(api, console.storage, allowed)
+    web_api = WebApi(api, console.storage, allowed, written)
     return Starlette(
         routes=[
             Route(WEB_API, web_api.answer, methods=["GET", "POST"]),

@@ -19,7 +19,7 @@ from earshot.web.logins import Logins
 COOKIE: Final = "earshot_login"
 WEB_API: Final = "/webAPI.aspx"
 LEGACY_PLAYER: Final = "/MediaPlayer/ExternalCallListPlayer/"
-OPEN_PATHS: Final = frozenset({"/login", "/healthz", WEB_API})
+OPEN_PATHS: Final = frozenset({"/login", "/whoami", "/healthz", WEB_API})
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(

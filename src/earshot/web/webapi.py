@@ -12,9 +12,10 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
 
 from earshot.api.media import MediaReply
+from earshot.errors import StoreUnavailable
 from earshot.ports import Storage
 from earshot.protocol.decode import Request, decode_query, decode_xml, malformed
-from earshot.protocol.results import Result, failed
+from earshot.protocol.results import PROCESSING_ERROR, Result, failed
 from earshot.protocol.xml import write
 from earshot.web.bodies import BodyTooLarge, BodyTooSlow, read_body
 from earshot.web.replies import respond
@@ -58,7 +59,13 @@ class WebApi:
             return self._xml(decoded)
         for warning in decoded.warnings:
             log.info("api_warning", command=decoded.command.name, request_id=decoded.request_id, warning=warning)
-        reply = await self._api(decoded)
+        try:
+            reply = await self._api(decoded)
+        except StoreUnavailable as why:
+            return self._xml(failed(decoded, "API_DATABASE_QUERY_ERROR", str(why)))
+        except Exception:
+            log.exception("command_failed", command=decoded.command.name, request_id=decoded.request_id)
+            return self._xml(failed(decoded, PROCESSING_ERROR, "The command failed; the log says why"))
         if isinstance(reply, Result):
             return self._xml(reply)
         try:

@@ -47,7 +47,7 @@
     const state = make("td");
     state.append(make("span", `state ${call.state}`, STATES[call.state] || call.state));
     const agent = [call.agent, call.device_alias].filter(Boolean).join(" · ") || "–";
-    const party = make("td");
+    const party = make("td", "party");
     const [arrow, word] = ARROWS[call.direction] || ["↔", "direction unknown"];
     const mark = make("span", "arrow", arrow);
     mark.setAttribute("aria-hidden", "true");
@@ -163,7 +163,8 @@
   };
   const afterRefusal = async () => {
     const answer = await fetch("/whoami", { headers: { Accept: "application/json" } }).catch(() => null);
-    if (answer && answer.status === 401) location.assign("/login?next=/");
+    const who = answer && answer.ok ? await answer.json() : null;
+    if (who && !who.user) location.assign("/login?next=/");
     else setTimeout(connect, 3000);
   };
   setInterval(tick, 500);

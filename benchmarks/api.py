@@ -1,0 +1,379 @@
+"""The XML port: TEST and a 30-field CALLSTART against a bare uvloop echo of the same bytes, and TEST among 500 calls.
+
+The server is a real `earshot serve`, the echo a process of its own, the client a third; all on loopback. Windows of the
+two alternate, and each ratio is of neighbours, so that what else the machine does strikes both; medians are printed.
+CPU per request is that of the whole server process until it has come to rest: of a CALLSTART it holds the journal with
+its fsync and, where the call is ended by the next CALLSTART of its device, verdict and row of that call.
+
+    python -m benchmarks.api                  everything
+    python -m benchmarks.api --calls 0        without the part that records calls
+    python -m benchmarks.api --only CALLSTART --rounds 5
+
+Exits 1 when a goal is missed.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import resource
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from benchmarks import wire
+from benchmarks.wire import Done, Exchange, Task
+from tests.servers import LiveServer, free_rtp_ports, running
+
+DEVICES = 200
+MANY = 100
+DEPTH = 32
+FRESH_AT_ONCE = 16
+WARM_S = 0.3
+REST_S = 0.15
+REST_SHARE = 0.04
+REST_AT_MOST_S = 60.0
+P99_CONNECTIONS = 20
+P99_PER_SECOND = 500.0
+MOST_P99_MS = 20.0
+GOALS = {"TEST": 0.6, "CALLSTART": 0.15}
+"""Least share of the echo's requests per second, on 100 connections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """How requests travel: `connections`, of which each has `depth` requests under way, or one in its life."""
+
+    name: str
+    connections: int
+    depth: int = 1
+    fresh: bool = False
+
+
+MODES = (
+    Mode(name="1 connection", connections=1),
+    Mode(name="100 connections", connections=MANY),
+    Mode(name=f"pipelined, {DEPTH} under way", connections=1, depth=DEPTH),
+    Mode(name=f"a connection each, {FRESH_AT_ONCE} at once", connections=FRESH_AT_ONCE, fresh=True),
+)
+
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+
+def request(kind: str, fields: dict[str, str]) -> bytes:
+    """One request as a client of the protocol writes it."""
+    inner = "".join(f"<{tag}>{text}</{tag}>" for tag, text in fields.items())
+    return f"<REQUEST><TYPE>{kind}</TYPE><REQUESTID>1000</REQUESTID>{inner}</REQUEST>\r\n".encode()
+
+
+def call_fields(device: int, call: int) -> dict[str, str]:
+    """A CALLSTART with everything a contact centre knows: 30 fields."""
+    return {
+        "DEVICEID": str(4000 + device),
+        "DEVICEALIAS": str(7000 + device),
+        "STATIONNAME": f"DESK-{device:04d}",
+        "SYS_USER": f"agent{device:04d}",
+        "CRM_USER": f"crm-{device:04d}",
+        "CALLINSTANCE": "1",
+        "GROUP": "Sales",
+        "GATE": "Gold Queue",
+        "ANI": f"614555{call:04d}",
+        "DNIS": "8005551000",
+        **{f"USER{number}": f"Customer value {number:02d} of {call:05d}" for number in range(1, 16)},
+        "CALLID": f"00001-{call:08d}-1700000000",
+        "PRIORITY": "5",
+        "CALLDIRECTION": "I",
+        "MAXRECORDTIME": "3600",
+        "CTIINITIATED": "Y",
+    }
+
+
+def tests() -> Iterator[bytes]:
+    """TEST, for ever."""
+    while True:
+        yield request("TEST", {})
+
+
+def starts() -> Iterator[bytes]:
+    """CALLSTART of one device after the other: each ends the call before it on the same device."""
+    while True:
+        for device in range(DEVICES):
+            yield request("CALLSTART", call_fields(device, device))
+
+
+def starts_and_stops() -> Iterator[bytes]:
+    """CALLSTART and CALLSTOP of one device after the other."""
+    while True:
+        for device in range(DEVICES):
+            yield request("CALLSTART", call_fields(device, device))
+            yield request("CALLSTOP", {"DEVICEID": str(4000 + device), "CALLINSTANCE": "1"})
+
+
+KINDS: dict[str, tuple[Callable[[], Iterator[bytes]], int]] = {
+    "TEST": (tests, DEPTH),
+    "CALLSTART": (starts, DEVICES),
+    "CALLSTART, CALLSTOP": (starts_and_stops, 2 * DEVICES),
+}
+"""The requests by the name of what is measured, and after how many they repeat."""
+
+
+# --- those who are measured ----------------------------------------------------------------------------------------
+
+
+class Measured:
+    """A server process at `port`; `answer_bytes` says how many bytes answer a request."""
+
+    def __init__(self, pid: int, port: int, answer_bytes: Callable[[bytes], int]) -> None:
+        self.port = port
+        self.answer_bytes = answer_bytes
+        self._cpu_clock = ~pid << 3 | 2  # clock_getcpuclockid(3)
+
+    def cpu_s(self) -> float:
+        """Processor time of the process until now, all threads."""
+        return time.clock_gettime(self._cpu_clock)
+
+    def lanes(self, kind: str, mode: Mode) -> list[list[Exchange]]:
+        """What each connection sends: the requests are dealt out so that a device stays on its connection."""
+        make, count = KINDS[kind]
+        requests = list(islice(make(), max(count, mode.connections)))
+        share = max(1, len(requests) // mode.connections // 2 * 2)
+        lanes = []
+        for first in range(0, share * mode.connections, share):
+            mine = requests[first % len(requests) :][:share]
+            if mode.depth > 1:
+                mine = (mine * mode.depth)[: len(mine) * mode.depth // len(mine) * len(mine)]
+                chunks = [mine[at : at + mode.depth] for at in range(0, len(mine), mode.depth)]
+            else:
+                chunks = [[one] for one in mine]
+            lanes.append([(b"".join(chunk), sum(map(self.answer_bytes, chunk))) for chunk in chunks])
+        return lanes
+
+    def rest(self) -> None:
+        """Wait until the process does nothing any more: every ended call has its row."""
+        until = time.monotonic() + REST_AT_MOST_S
+        before = self.cpu_s()
+        while time.monotonic() < until:
+            time.sleep(REST_S)
+            now = self.cpu_s()
+            if now - before < REST_SHARE * REST_S:
+                return
+            before = now
+        raise TimeoutError("the server did not come to rest")
+
+
+def answers_of(port: int) -> Callable[[bytes], int]:
+    """How long the answers of the recorder are, found out by asking; each request is asked once per kind and length."""
+    known: dict[tuple[bytes, int], int] = {}
+
+    def answer_bytes(asked: bytes) -> int:
+        alike = asked[:40], len(asked)
+        if alike not in known:
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.sendall(asked)
+                answer = connection.makefile("rb").readline()
+            if b"<RESULTCODE>20<" not in answer:
+                raise ValueError(f"{asked!r} was answered with {answer!r}")
+            known[alike] = len(answer)
+        return known[alike]
+
+    return answer_bytes
+
+
+@contextmanager
+def process(target: Callable[..., None], *arguments: Any) -> Iterator[tuple[Connection, BaseProcess]]:
+    """A process of `benchmarks.wire` and the pipe to it; ended with the block."""
+    context = multiprocessing.get_context("spawn")
+    pipe, other = context.Pipe()
+    started = context.Process(target=target, args=(other, *arguments), daemon=True)
+    started.start()
+    other.close()
+    try:
+        yield pipe, started
+    finally:
+        started.kill()
+        started.join()
+
+
+# --- windows ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What one window brought: requests per second, CPU µs of the server per request, latencies in ms."""
+
+    per_second: float
+    cpu_us: float
+    p50_ms: float
+    p99_ms: float
+    rest_s: float
+
+
+def window(pipe: Connection, server: Measured, task: Task, depth: int) -> Window:
+    """Let the client carry out `task`, wait for the server to come to rest, and count."""
+    before = server.cpu_s()
+    pipe.send(task)
+    done: Done = pipe.recv()
+    ended = time.monotonic()
+    server.rest()
+    cuts = statistics.quantiles(done.latencies, n=100)
+    return Window(
+        per_second=done.exchanges * depth / done.seconds,
+        cpu_us=(server.cpu_s() - before) * 1e6 / (done.exchanges * depth),
+        p50_ms=cuts[49] * 1e3,
+        p99_ms=cuts[98] * 1e3,
+        rest_s=max(0.0, time.monotonic() - ended - REST_S),
+    )
+
+
+def compare(
+    pipe: Connection, echo: Measured, recorder: Measured, kind: str, mode: Mode, rounds: int, seconds: float
+) -> float:
+    """Alternate windows of both, print one line; returns the median ratio of requests per second."""
+    pairs = []
+    for server in (echo, recorder):
+        task = Task(port=server.port, lanes=server.lanes(kind, mode), seconds=seconds, fresh=mode.fresh)
+        window(pipe, server, replace(task, seconds=WARM_S), mode.depth)
+        pairs.append((server, task))
+    found: dict[Measured, list[Window]] = {echo: [], recorder: []}
+    for number in range(rounds):
+        for server, task in pairs if number % 2 == 0 else reversed(pairs):
+            found[server].append(window(pipe, server, task, mode.depth))
+
+    def median(server: Measured, figure: str) -> float:
+        return statistics.median(getattr(one, figure) for one in found[server])
+
+    both = list(zip(found[echo], found[recorder], strict=True))
+    ratio = statistics.median(ours.per_second / bare.per_second for bare, ours in both)
+    cpu_ratio = statistics.median(bare.cpu_us / ours.cpu_us for bare, ours in both)
+    print(
+        f"{kind:20s} {mode.name:30s} {ratio:6.3f} {cpu_ratio:7.3f} {median(recorder, 'per_second'):9.0f} "
+        f"{median(echo, 'per_second'):9.0f} {median(recorder, 'cpu_us'):8.1f} {median(echo, 'cpu_us'):7.1f} "
+        f"{median(recorder, 'p50_ms'):8.3f} {median(recorder, 'p99_ms'):8.3f} {median(recorder, 'rest_s'):6.1f}",
+        flush=True,
+    )
+    return ratio
+
+
+HEAD = (
+    f"{'':20s} {'':30s} {'ratio':>6s} {'by CPU':>7s} {'requests':>9s} {'echo':>9s} {'CPU µs/':>8s} {'echo':>7s} "
+    f"{'p50 ms':>8s} {'p99 ms':>8s} {'rows s':>6s}\n"
+    f"{'':20s} {'':30s} {'':>6s} {'':>7s} {'/s':>9s} {'/s':>9s} {'request':>8s}"
+)
+
+
+def throughput(server: LiveServer, only: str, rounds: int, seconds: float) -> list[str]:
+    """Everything against the echo; returns the goals that were missed."""
+    assert server.process is not None
+    missed = []
+    with process(wire.echo) as (told, echoing), process(wire.client) as (pipe, _):
+        assert echoing.pid is not None
+        bare = Measured(echoing.pid, told.recv(), len)
+        recorder = Measured(server.process.pid, server.api_port, answers_of(server.api_port))
+        print(HEAD)
+        for kind in KINDS:
+            if only not in kind:
+                continue
+            for mode in MODES:
+                ratio = compare(pipe, bare, recorder, kind, mode, rounds, seconds)
+                goal = GOALS.get(kind)
+                if goal is not None and mode.connections == MANY and ratio < goal:
+                    missed.append(f"{kind} on {MANY} connections reaches {ratio:.3f} of the echo, the goal is {goal}")
+    return missed
+
+
+# --- among calls --------------------------------------------------------------------------------------------------
+
+
+def latency(pipe: Connection, server: Measured, seconds: float) -> Done:
+    """TEST at a set rate on some connections."""
+    mode = Mode(name="", connections=P99_CONNECTIONS)
+    pipe.send(Task(port=server.port, lanes=server.lanes("TEST", mode), seconds=seconds, per_second=P99_PER_SECOND))
+    done: Done = pipe.recv()
+    return done
+
+
+def p99_line(name: str, latencies: Sequence[float]) -> float:
+    """Print percentiles in ms; returns the 99th."""
+    cuts = statistics.quantiles(latencies, n=1000)
+    p50, p99, p999 = (cuts[place] * 1e3 for place in (499, 989, 998))
+    print(f"  {name:34s} p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   p99.9 {p999:7.2f} ms   ({len(latencies)})", flush=True)
+    return p99
+
+
+def among_calls(server: LiveServer, calls: int, seconds: float) -> list[str]:
+    """The latency of TEST while `calls` calls are recorded, beside that of the echo and that without calls."""
+    assert server.process is not None
+    with process(wire.echo) as (told, echoing), process(wire.client) as (pipe, _):
+        assert echoing.pid is not None
+        bare = Measured(echoing.pid, told.recv(), len)
+        recorder = Measured(server.process.pid, server.api_port, answers_of(server.api_port))
+        print(f"TEST, {P99_PER_SECOND:.0f} a second on {P99_CONNECTIONS} connections, from the moment it is due")
+        p99_line("no calls", latency(pipe, recorder, seconds).latencies)
+        with process(wire.phones, server.sip_port, calls, 2 * seconds + 2.0) as (phones, _):
+            answered = phones.recv()
+            time.sleep(1.0)
+            began, cpu = time.monotonic(), recorder.cpu_s()
+            ours: list[float] = []
+            echoed: list[float] = []
+            for _ in range(4):
+                ours += latency(pipe, recorder, seconds / 4).latencies
+                echoed += latency(pipe, bare, seconds / 4).latencies
+            share = (recorder.cpu_s() - cpu) / (time.monotonic() - began)
+            p99 = p99_line(f"{answered} calls recorded", ours)
+            p99_line("the echo meanwhile", echoed)
+            packets = phones.recv()
+            print(f"  {packets} packets were sent; the recorder used {share * 100:.0f} % of a core")
+    missed = []
+    if answered < calls:
+        missed.append(f"only {answered} of {calls} calls were answered")
+    if p99 > MOST_P99_MS:
+        missed.append(f"p99 of TEST among {answered} calls is {p99:.1f} ms, the goal is {MOST_P99_MS:.0f} ms")
+    return missed
+
+
+async def run(chosen: argparse.Namespace, folder: Path) -> list[str]:
+    """Both parts, each with a server of its own; returns the goals that were missed."""
+    missed = []
+    if chosen.rounds:
+        async with running(folder / "throughput") as server:
+            missed += await asyncio.to_thread(throughput, server, chosen.only, chosen.rounds, chosen.seconds)
+    if chosen.calls:
+        server = LiveServer(folder / "calls", rtp_ports=free_rtp_ports(4 * chosen.calls + 200))
+        try:
+            await server.start()
+            missed += await asyncio.to_thread(among_calls, server, chosen.calls, chosen.call_seconds)
+        finally:
+            await server.kill()
+    return missed
+
+
+def main() -> int:
+    """Parse the command line, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="windows of each server per line; 0 leaves the part out")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a window")
+    parser.add_argument("--only", default="", help=f"part of a name: {', '.join(KINDS)}")
+    parser.add_argument("--calls", type=int, default=500, help="calls in the second part; 0 leaves it out")
+    parser.add_argument("--call-seconds", type=float, default=10.0, help="for how long TEST is asked meanwhile")
+    chosen = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with tempfile.TemporaryDirectory(prefix="earshot-api-") as folder:
+        missed = asyncio.run(run(chosen, Path(folder)))
+    for one in missed:
+        print(f"MISSED: {one}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""kill -9 and SIGTERM while many calls run: every call ends in one row, with what was heard and one gap."""
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.faults.evidence import (
+    FLUSH_S,
+    PACKETS_A_SECOND,
+    TOLERANCE_S,
+    is_heard,
+    problems,
+    sound_of,
+    until,
+    until_rows,
+)
+from tests.servers import LiveServer, running
+
+from earshot.ports import FinishedCall, SealedRecording
+from earshot.simulate import command as simulation
+from earshot.simulate.options import SimulateOptions, Summary
+
+CALLS = 50
+LENGTH_S = (7.0, 9.0)
+
+
+@dataclass
+class Crowd:
+    """Many simulated calls, one per device, and when each was answered (loop time)."""
+
+    server: LiveServer
+    crm: bool
+    seed: int
+    rate: float
+    answered: dict[str, float] = field(default_factory=dict)
+
+    def _said(self, line: str) -> None:
+        words = line.split()
+        if len(words) > 3 and words[1] == "device" and words[3] in ("<-", "->"):
+            self.answered[words[2]] = asyncio.get_running_loop().time()
+
+    async def talk(self) -> Summary:
+        options = SimulateOptions(
+            sip_port=self.server.sip_port,
+            api_port=self.server.api_port,
+            events_port=self.server.events_port,
+            calls=CALLS,
+            concurrent=CALLS,
+            devices=CALLS,
+            rate=self.rate,
+            length_s=LENGTH_S,
+            crm=self.crm,
+            seed=self.seed,
+        )
+        return await simulation.run(options, asyncio.Event(), say=self._said)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """When the server went down and when it was up again (loop time)."""
+
+    down: float
+    up: float
+
+    @property
+    def seconds(self) -> float:
+        return self.up - self.down
+
+
+def recording_of(call: FinishedCall) -> SealedRecording:
+    (recording,) = call.recordings
+    return recording
+
+
+def assert_goes_on(data_dir: Path, call: FinishedCall, outage: Outage) -> None:
+    """The call ran through the outage: one recording, the timeline kept, one gap that is no longer than it must be."""
+    recording = recording_of(call)
+    (gap,) = [(start, stop) for start, stop, why in recording.gaps if why == "restart"]
+    assert gap[1] - gap[0] < outage.seconds + FLUSH_S + TOLERANCE_S
+    assert LENGTH_S[0] - TOLERANCE_S < recording.duration_s < LENGTH_S[1] + TOLERANCE_S
+    most_lost = (outage.seconds + FLUSH_S + TOLERANCE_S) * PACKETS_A_SECOND
+    assert len(recording.legs) == 2
+    for leg in recording.legs:
+        sent = recording.duration_s * PACKETS_A_SECOND
+        assert leg.lost < most_lost
+        assert abs(leg.received + leg.lost - sent) < TOLERANCE_S * PACKETS_A_SECOND
+    sound = sound_of(data_dir, recording)
+    assert is_heard(sound, 0.0, gap[0])
+    assert is_heard(sound, gap[1], recording.duration_s)
+    assert not is_heard(sound, gap[0] + TOLERANCE_S / 2, gap[1] - TOLERANCE_S / 2)
+
+
+async def end_of(server: LiveServer, planned: bool) -> Outage:
+    """Take the server down, by SIGTERM or by SIGKILL, and start it again on the same ports."""
+    loop = asyncio.get_running_loop()
+    down = loop.time()
+    if planned:
+        assert await server.stop() == 0
+        assert loop.time() - down < 5.0
+    else:
+        await server.kill()
+    await server.start()
+    return Outage(down, loop.time())
+
+
+@pytest.mark.parametrize(
+    ("planned", "crm", "seed"),
+    [(False, False, 1), (False, True, 2), (True, False, 3)],
+    ids=["kill", "kill-with-crm", "planned"],
+)
+async def test_calls_survive_the_end_of_the_process(tmp_path: Path, planned: bool, crm: bool, seed: int) -> None:
+    rng = random.Random(seed)
+    async with running(tmp_path / "data") as server:
+        crowd = Crowd(server, crm=crm, seed=seed, rate=CALLS / 2)
+        talking = asyncio.create_task(crowd.talk())
+        await until(lambda: bool(crowd.answered), "the first answered call")
+        await asyncio.sleep(rng.uniform(3.0, 4.0) if planned else rng.uniform(1.0, 4.0))
+        outage = await end_of(server, planned)
+        summary = await talking
+        assert (summary.placed, summary.answered, summary.refused) == (CALLS, CALLS, ())
+        lost_s = 0.0 if planned else FLUSH_S + TOLERANCE_S
+        may_be_lost = {device for device, at in crowd.answered.items() if outage.down - lost_s < at < outage.down}
+        certain = crowd.answered.keys() - may_be_lost
+        found = await until_rows(server.data_dir, len(certain))
+        assert await server.stop() == 0
+    by_device = Counter(call.variables.device_id for call in found)
+    assert max(by_device.values()) == 1
+    assert certain <= by_device.keys()
+    for call in found:
+        device = call.variables.device_id
+        if device in may_be_lost:
+            continue
+        assert (call.verdict, call.reason) == ("recorded", "bye")
+        ran_through = crowd.answered[device] < outage.down
+        assert ("interrupted" in call.warnings) == ran_through
+        if ran_through:
+            assert_goes_on(server.data_dir, call, outage)
+    assert any("interrupted" in call.warnings for call in found)
+    assert await problems(server.data_dir) == []
