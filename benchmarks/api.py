@@ -250,7 +250,7 @@ def compare(
             found[server].append(window(pipe, server, task, mode.depth))
 
     def median(server: Measured, figure: str) -> float:
-        return statistics.median(getattr(one, figure) for one in found[server])
+        return float(statistics.median(getattr(one, figure) for one in found[server]))
 
     both = list(zip(found[echo], found[recorder], strict=True))
     ratio = statistics.median(ours.per_second / bare.per_second for bare, ours in both)

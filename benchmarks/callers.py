@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from benchmarks.voices import Said, Voices
+
 from earshot.clock import SystemClock
 from earshot.simulate.client import RecordedCall, RecordingClient
 from earshot.simulate.offer import Party, Session

@@ -3,13 +3,11 @@
 The one rule: nothing of the measured process takes part in the measuring, so what is shown includes all it does.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 EVENT_LOOP = "event loop"
-CHILDREN = "sealing processes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +38,13 @@ class Usage:
 
 def usage_of(pid: int) -> Usage:
     """The processor time of a running process. Raises OSError when it is gone."""
-    threads: Counter[str] = Counter()
+    threads: dict[str, float] = {}
     children_s = 0.0
     for task in (Path("/proc") / str(pid) / "task").iterdir():
         name = EVENT_LOOP if task.name == str(pid) else _name_of(task)
-        threads[name] += _ran_s(task)
+        threads[name] = threads.get(name, 0.0) + _ran_s(task)
         children_s += sum(_all_threads_s(int(child)) for child in (task / "children").read_text().split())
-    return Usage(threads=dict(threads), children_s=children_s)
+    return Usage(threads=threads, children_s=children_s)
 
 
 def resident_mb(pid: int) -> float:

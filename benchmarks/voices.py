@@ -18,6 +18,8 @@ from earshot.simulate.sender import Leg, Seat, Sender
 from earshot.simulate.speech import AGENT, CUSTOMER, conversations
 
 CODEC = "PCMU"
+PHASES = 40
+"""So many moments within 20 ms at which packets leave: calls of a real phone system do not speak in step."""
 STOP_S = 10.0
 
 Address = tuple[str, int]
@@ -89,7 +91,7 @@ class _Booth:
         for talk in self._talks:
             for party in (AGENT, CUSTOMER):
                 frames(talk, party, CODEC)
-        self.sender = Sender(SystemClock(), calls=calls)
+        self.sender = Sender(SystemClock(), calls=calls, phases=PHASES)
         self._seats: dict[int, Seat] = {}
         self._legs: dict[int, tuple[Leg, ...]] = {}
 

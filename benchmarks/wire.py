@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from multiprocessing.connection import Connection
+from typing import cast
 
 import uvloop
 
@@ -48,8 +49,7 @@ class Echo(asyncio.Protocol):
     """The least that a server in Python can do on this event loop: give back what comes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.write = transport.write
+        self.write = cast(asyncio.Transport, transport).write
 
     def data_received(self, data: bytes) -> None:
         self.write(data)
@@ -97,7 +97,7 @@ class Done:
 class Lane:
     """One connection at a time and where it stands."""
 
-    __slots__ = ("exchanges", "missing", "due", "socket")
+    __slots__ = ("due", "exchanges", "missing", "socket")
 
     def __init__(self, exchanges: Sequence[Exchange]) -> None:
         self.exchanges: Iterator[Exchange] = cycle(exchanges)

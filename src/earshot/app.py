@@ -1,23 +1,23 @@
 """The composition root: the one place that knows everybody. It builds a server from settings, and ends it in order.
 
-Start: journal first, then the state it holds, then the sound of calls that run, then the doors. Stop: doors first,
-the journal last, so that nothing that was accepted is lost.
+Start: journal first, then the calls that run, then the doors. Every step says at once how it is undone; stopping is
+that list read backwards, so that nothing that was accepted is lost.
 """
 
 import asyncio
 import contextlib
 import fcntl
 import re
+import resource
 import secrets
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -34,14 +34,15 @@ from earshot.clock import Clock, SystemClock
 from earshot.config import Settings
 from earshot.core.recorder import Recorder
 from earshot.core.recovery import restore
-from earshot.core.seal_job import begin_worker
 from earshot.core.sealing import Sealers, Sealing
+from earshot.core.sealing_pool import SealingPool
 from earshot.core.signalling import Signalling
 from earshot.core.watch import MB, Watch, WatchSettings
 from earshot.engine.effects import Announce
 from earshot.engine.inputs import RecorderResumed
 from earshot.engine.model import Call
 from earshot.errors import ConfigurationError, EarshotError, StoreUnavailable
+from earshot.journal.format import ChainPointer
 from earshot.journal.recovery import recover
 from earshot.journal.timeline import JournalTime
 from earshot.journal.upkeep import Upkeep
@@ -49,7 +50,7 @@ from earshot.journal.writer import JournalSettings, JournalTrouble, JournalWrite
 from earshot.listeners.events import EventPort
 from earshot.listeners.http import HttpServer, serve_http
 from earshot.listeners.rtp import RtpListener, RtpSettings
-from earshot.listeners.sip import SipListener, serve_sip
+from earshot.listeners.sip import serve_sip
 from earshot.listeners.sound import LegSound
 from earshot.listeners.tcp import ApiServer, TcpLimits, serve_tcp
 from earshot.media.render import Limits
@@ -70,6 +71,14 @@ log = structlog.get_logger(__name__)
 
 WATCH_S = 1.0
 STORE_RETRY_S = 2.0
+STORE_START_S = 5.0
+STORE_CLOSE_S = 1.0
+LOCK_WAIT_S = 1.0
+"""How long a write waits for another process's lock on the database before it is tried again."""
+
+
+class _Door(Protocol):
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ def local_zone(name: str) -> tzinfo:
 def store_of(settings: Settings, clock: Clock) -> SqlStore:
     """The store of the settings, not opened."""
     url = settings.database_url or f"sqlite:///{(settings.data_dir / 'earshot.db').absolute()}"
-    return SqlStore(database_at(url, durable=True), clock)
+    return SqlStore(database_at(url, busy_s=LOCK_WAIT_S, durable=True), clock)
 
 
 @contextlib.contextmanager
@@ -120,72 +129,74 @@ def data_dir_lock(root: Path) -> Iterator[None]:
         yield
 
 
-class SealingPool:
-    """The sealing processes; begun anew after one of them died."""
-
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
-        self._pool: ProcessPoolExecutor | None = None
-
-    def get(self) -> Executor:
-        if self._pool is not None and getattr(self._pool, "_broken", False):
-            self.close()
-        if self._pool is None:
-            context = get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=begin_worker)
-        return self._pool
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((getattr(self._pool, "_processes", None) or {}).values()):
-                process.kill()
-            self._pool = None
-
-
 class Server:
-    """The whole system in one process. `start`, then `stop`; `addresses` says where it listens."""
+    """The whole system in one process. `start`, then `stop`; `addresses` says where it listens.
+
+    `reached` is told each step of sealing. `on_failure` is told the name of a task without which nothing is recorded,
+    when it failed: stop then, and start anew.
+    """
 
     def __init__(
-        self, settings: Settings, clock: Clock | None = None, reached: Callable[[str], None] = lambda _: None
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        reached: Callable[[str], None] = lambda _: None,
+        on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.folders = Folders(settings.data_dir)
         self.zone = local_zone(settings.time_zone)
         self.spawner = Spawner()
+        self._core_tasks = Spawner()
+        self._journal_tasks = Spawner(on_failure)
         self.store: Store = store_of(settings, self.clock)
         self.storage = LocalStorage(self.folders.recordings)
         self.addresses: dict[str, str] = {}
         self._reached = reached
         self._pool = SealingPool(settings.seal_workers)
-        self._closing: contextlib.AsyncExitStack = contextlib.AsyncExitStack()
+        self._doors: list[_Door] = []
+        self._undo = contextlib.AsyncExitStack()
         self._names: set[str] = set()
         self._requests: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Bring everything up. Raises EarshotError, OSError; what was begun is ended then."""
-        try:
-            await self._start()
-        except BaseException:
-            await self.stop()
-            raise
+        async with self._undo as undo:
+            await self._start(undo)
+            self._undo = undo.pop_all()
 
-    async def _start(self) -> None:
-        self._closing.enter_context(data_dir_lock(self.folders.root))
+    async def stop(self) -> None:
+        """End in order: no new calls, doors closed, all that was heard journalled. Calls go on at the next start."""
+        await self._undo.aclose()
+
+    async def _start(self, undo: contextlib.AsyncExitStack) -> None:
+        undo.enter_context(data_dir_lock(self.folders.root))
         self.folders.work.mkdir(parents=True, exist_ok=True)
         for leftover in self.folders.work.iterdir():
             leftover.unlink()
         self._build_core()
-        await self._open_store()
-        await self.writer.start(self.spawner)
-        self.rtp.start()
         self._build_api()
-        sip = await self._open_doors()
-        self._resume(sip)
+        self._build_signalling()
+        undo.push_async_callback(self._close_store)
+        undo.callback(self._pool.close)
+        undo.push_async_callback(self._journal_tasks.close)
+        undo.callback(self.upkeep.close)
+        undo.push_async_callback(self._close_journal)
+        await self.writer.start(self._journal_tasks)
+        undo.push_async_callback(self._core_tasks.close)
+        store = self._core_tasks.spawn("store", self._open_store())
+        undo.callback(self.rtp.stop)
+        self.rtp.start()
+        self._resume()
+        undo.push_async_callback(self.spawner.close)
+        await self._open_doors(undo)
+        await asyncio.wait({store}, timeout=STORE_START_S)
+        if store.done():
+            store.result()
         self.sealing.start()
-        self.spawner.spawn("upkeep", self.upkeep.run())
-        self.spawner.spawn("watch", self._watch())
+        self._core_tasks.spawn("upkeep", self._kept_up("upkeep", self.upkeep.run))
+        self._core_tasks.spawn("watch", self._kept_up("watch", self._watch))
 
     # --- building ---------------------------------------------------------------------------------------------------
 
@@ -226,6 +237,18 @@ class Server:
         )
         self.recorder.release_leg = self._release_leg
         self.recorder.notes = dict(restored.notes)
+        self.watch = Watch(
+            self.recorder,
+            WatchSettings(
+                media_timeout_s=settings.media_timeout_s,
+                hold_timeout_s=settings.hold_timeout_s,
+                resume_timeout_s=settings.resume_timeout_s,
+                longest_call_s=settings.longest_call_s,
+                disk_reserve_bytes=settings.disk_reserve_mb * MB,
+            ),
+            self.folders.root,
+            lambda key, why: self.signalling.end_session(key, why),
+        )
         self._names = {one.object_name for call in restored.state.calls.values() for one in call.recordings}
 
     def _release_leg(self, leg: int) -> None:
@@ -255,7 +278,6 @@ class Server:
             hash_password=hash_password,
         )
         self.api = Api(self.context)
-        self.spawner.spawn("directory", self._load_directory())
         self.sealing = Sealing(
             self.recorder,
             Sealers(
@@ -263,9 +285,10 @@ class Server:
                 storage=self.storage,
                 journal=self.folders.journal,
                 work=self.folders.work,
-                pool=self._pool.get,
+                render=self._pool.render,
                 synced=self.writer.sync,
-                tail=self.writer.leg_tail,
+                settled=self.writer.settled,
+                tail=self._tail,
                 agent_on=lambda device, alias: self.context.directory.agent_on(device, alias),
                 limits=Limits(
                     silent_dbfs=settings.silent_dbfs, lossy_percent=settings.lossy_percent, short_s=settings.short_s
@@ -273,37 +296,15 @@ class Server:
                 workers=settings.seal_workers,
                 reached=self._reached,
             ),
-            self.spawner,
+            self._core_tasks,
         )
         self.recorder.seal = self.sealing.enqueue
         self.sealing.on_stored.append(self._names_used)
 
-    async def _open_store(self) -> None:
-        try:
-            await self.store.open()
-        except StoreUnavailable as away:
-            log.error("store_away", why=str(away), what="recording goes on; rows arrive when it is back")
-            self.spawner.spawn("store", self._open_store_later())
+    def _tail(self, leg: int) -> ChainPointer:
+        return self.writer.leg_tail(leg) if leg in self.writer.tails else ChainPointer()
 
-    async def _open_store_later(self) -> None:
-        while True:
-            await asyncio.sleep(STORE_RETRY_S)
-            with contextlib.suppress(StoreUnavailable):
-                await self.store.open()
-                log.info("store_is_back")
-                return
-
-    async def _load_directory(self) -> None:
-        while True:
-            try:
-                await self.context.refresh_directory()
-                return
-            except StoreUnavailable:
-                await asyncio.sleep(STORE_RETRY_S)
-
-    # --- doors ------------------------------------------------------------------------------------------------------
-
-    async def _open_doors(self) -> SipListener:
+    def _build_signalling(self) -> None:
         settings = self.settings
         self.uas = UserAgentServer(lambda: secrets.token_hex(8))
         self.signalling = Signalling(
@@ -314,7 +315,63 @@ class Server:
             advertise=settings.advertise_host or _numeric(settings.host),
             pattern=re.compile(settings.extension_pattern),
         )
+
+    # --- the store and the journal ----------------------------------------------------------------------------------
+
+    async def _open_store(self) -> None:
+        """Open it and read who the agents are, for as long as it takes: recording does not wait for it."""
+        await self._insist(self.store.open)
+        await self._insist(self.context.refresh_directory)
+
+    async def _insist(self, work: Callable[[], Awaitable[None]]) -> None:
+        complained = False
+        while True:
+            try:
+                await work()
+            except StoreUnavailable as away:
+                if not complained:
+                    log.error("store_away", why=str(away), what="recording goes on; rows arrive when it is back")
+                complained = True
+                await asyncio.sleep(STORE_RETRY_S)
+            else:
+                if complained:
+                    log.info("store_is_back")
+                return
+
+    async def _close_store(self) -> None:
+        try:
+            async with asyncio.timeout(STORE_CLOSE_S):
+                await self.store.close()
+        except (StoreUnavailable, TimeoutError) as away:
+            log.warning("store_not_closed", why=repr(away))
+
+    async def _close_journal(self) -> None:
+        try:
+            await self.writer.close()
+        except OSError as trouble:
+            log.error("journal_not_finished", why=str(trouble), dropped_packets=self.writer.dropped_packets)
+
+    # --- doors ------------------------------------------------------------------------------------------------------
+
+    async def _open_doors(self, undo: contextlib.AsyncExitStack) -> None:
+        """SIP first, because it closes last: calls end properly for as long as anything is answered at all."""
+        settings = self.settings
+        sip = await serve_sip(
+            settings.host,
+            settings.sip_port,
+            self.uas,
+            self.signalling.on_event,
+            self.clock,
+            self.spawner,
+            settings.may_connect,
+        )
+        undo.push_async_callback(sip.close)
+        self.signalling.deliver = sip.deliver
+        sip.deliver(())
+        undo.push_async_callback(self._close_api_doors)
+        undo.callback(self._drain)
         self.events = await EventPort(settings.may_connect).start(settings.host, settings.events_port)
+        self._doors.append(self.events)
         self.recorder.listeners.append(self._publish)
         self.tcp: ApiServer = await serve_tcp(
             settings.host,
@@ -332,19 +389,10 @@ class Server:
             counters=self._requests,
             dialect=self.context.dialect,
         )
+        self._doors.append(self.tcp)
         self.http: HttpServer = await self._open_http()
+        self._doors.append(self.http)
         self.context.settings = self.context.settings.with_url(settings.public_url or f"http://{self._shown_host()}")
-        sip = await serve_sip(
-            settings.host,
-            settings.sip_port,
-            self.uas,
-            self.signalling.on_event,
-            self.clock,
-            self.spawner,
-            settings.may_connect,
-        )
-        self.sip = sip
-        self.signalling.deliver = sip.deliver
         host = settings.host
         self.addresses = {
             "api": f"tcp://{host}:{self.tcp.port}",
@@ -353,7 +401,13 @@ class Server:
             "sip": f"sip:{host}:{sip.port}",
             "rtp": f"udp://{host}:{settings.rtp_ports}",
         }
-        return sip
+
+    def _drain(self) -> None:
+        """No new calls from now on: the API is told so, and INVITEs are refused."""
+        self.recorder.draining = True
+
+    async def _close_api_doors(self) -> None:
+        await asyncio.gather(*(door.close() for door in self._doors))
 
     def _shown_host(self) -> str:
         return f"{_numeric(self.settings.host)}:{self.http.port}"
@@ -414,7 +468,7 @@ class Server:
 
     # --- running ----------------------------------------------------------------------------------------------------
 
-    def _resume(self, sip: SipListener) -> None:
+    def _resume(self) -> None:
         """Go on where the last process stopped: sessions, gaps, calls that wait to be sealed."""
         now_us = self.time.now_us()
         if any(call.phase == "open" for call in self.recorder.state.calls.values()):
@@ -424,18 +478,6 @@ class Server:
             if call.phase == "ended":
                 self.sealing.enqueue(call.key)
         self.recorder.release_unneeded(self.recovered.legs.keys())
-        self.watch = Watch(
-            self.recorder,
-            WatchSettings(
-                media_timeout_s=self.settings.media_timeout_s,
-                hold_timeout_s=self.settings.hold_timeout_s,
-                resume_timeout_s=self.settings.resume_timeout_s,
-                longest_call_s=self.settings.longest_call_s,
-                disk_reserve_bytes=self.settings.disk_reserve_mb * MB,
-            ),
-            self.folders.root,
-            self.signalling.end_session,
-        )
         self.watch.resumed(running, now_us)
         self.watch.round()
         if running:
@@ -446,9 +488,17 @@ class Server:
             await asyncio.sleep(WATCH_S)
             self.watch.round()
 
+    async def _kept_up(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run endless housekeeping; when it fails, say so and begin it anew."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("task_failed_and_begins_anew", task=name)
+            await asyncio.sleep(WATCH_S)
+
     def _journal_trouble(self, trouble: JournalTrouble) -> None:
-        if trouble.error is not None:
-            self.recorder.refusal = "API_ERROR_OUT_OF_DISK_SPACE"
+        self.watch.journal_stuck(trouble.error is not None)
 
     def _publish(self, told: Announce, now_us: int) -> None:
         if self.events.readers:
@@ -483,37 +533,33 @@ class Server:
     def _names_used(self, finished: FinishedCall, record_ids: tuple[int, ...]) -> None:
         self._names.difference_update(one.object_name for one in finished.recordings)
 
-    async def stop(self) -> None:
-        """End in order: no new calls, doors closed, what was heard journalled. Running calls go on at the next start."""
-        if hasattr(self, "recorder"):
-            self.recorder.draining = True
-        if hasattr(self, "uas"):
-            self.uas.out_of_service = "Shutting down"
-        for door in ("tcp", "events", "sip", "http"):
-            if hasattr(self, door):
-                await getattr(self, door).close()
-        if hasattr(self, "rtp"):
-            self.rtp.stop()
-        if hasattr(self, "writer"):
-            with contextlib.suppress(OSError):
-                await self.writer.close()
-            self.upkeep.close()
-        await self.spawner.close()
-        self._pool.close()
-        with contextlib.suppress(EarshotError):
-            await self.store.close()
-        await self._closing.aclose()
-
 
 def _numeric(host: str) -> str:
     """The host as it may stand in SDP and URLs."""
     return {"localhost": "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
+def raise_open_files() -> None:
+    """Allow this process as many open files as it may have: every leg of a call is a socket."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Run until SIGTERM or SIGINT. `announce` is told each address, then `ready`."""
-    server = Server(settings)
+    """Run until SIGTERM or SIGINT. `announce` is told each address, then `ready`.
+
+    Raises EarshotError when something failed without which nothing is recorded: whoever supervises starts it again,
+    and the calls go on.
+    """
+    raise_open_files()
     stop = asyncio.Event()
+    failed: list[str] = []
+
+    def on_failure(task: str) -> None:
+        failed.append(task)
+        stop.set()
+
+    server = Server(settings, on_failure=on_failure)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -523,3 +569,5 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     announce("ready")
     await stop.wait()
     await server.stop()
+    if failed:
+        raise EarshotError(f"{failed[0]} failed, the log says how; calls that run go on at the next start")

@@ -177,7 +177,7 @@ def simulate(
             concurrent=concurrent,
             rate=rate,
             length_s=(float(shortest), float(longest or shortest)),
-            codecs=tuple(codec or ["PCMU"]),
+            codecs=tuple(name.upper() for name in codec or ["PCMU"]),
             loss_percent=loss,
             reorder_percent=reorder,
             hold_percent=hold,

@@ -5,19 +5,25 @@ and logs what it dies of.
 """
 
 import asyncio
-from collections.abc import Coroutine
+import ctypes
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
+PR_SET_NAME = 15
+
 
 class Spawner:
-    """Owns background tasks; `close()` cancels and awaits them all."""
+    """Owns background tasks; `close()` cancels and awaits them all. `on_failure` is told the name of a task that
+    failed, for tasks without which nothing makes sense any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_failure: Callable[[str], None] = lambda _: None) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._on_failure = on_failure
 
     def spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start `work` as a task called `name`. A failure is logged, never swallowed silently."""
@@ -33,6 +39,7 @@ class Spawner:
         failure = task.exception()
         if failure is not None:
             log.error("task_failed", task=task.get_name(), exc_info=failure)
+            self._on_failure(task.get_name())
 
     async def close(self) -> None:
         """Cancel every task that still runs and wait until it has ended."""
@@ -40,3 +47,13 @@ class Spawner:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def one_thread(name: str) -> ThreadPoolExecutor:
+    """An executor of one thread that `top -H` shows by this name (15 letters of it)."""
+    return ThreadPoolExecutor(1, name, initializer=_name_thread, initargs=(name,))
+
+
+def _name_thread(name: str) -> None:
+    # Python names its threads for itself only; the system knows them by this call.
+    ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)

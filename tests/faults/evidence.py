@@ -1,4 +1,4 @@
-"""What a data folder proves after a fault: its rows with their media, what is wrong with it, and phones to call with."""
+"""What a data folder proves after a fault: its rows, their media, what is wrong with it; and phones to call with."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.servers import Speaker
+from tests.servers import LiveServer, Speaker, free_rtp_ports
 
 from earshot.app import Folders, store_of
 from earshot.clock import SystemClock
@@ -58,22 +58,17 @@ async def rows_of(data_dir: Path) -> list[FinishedCall]:
         return await rows(store)
 
 
-async def until_rows(data_dir: Path, count: int, timeout_s: float = 60.0) -> list[FinishedCall]:
-    """Wait until so many calls have their rows; returns them all."""
+async def until_rows(data_dir: Path, *devices: str, timeout_s: float = 60.0) -> list[FinishedCall]:
+    """Wait until each of these devices has a call with a row; returns all there are."""
     async with store_in(data_dir) as store:
-        found: list[FinishedCall] = []
+        missing = set(devices)
         try:
             async with asyncio.timeout(timeout_s):
-                while len(found := await store_calls(store)) < count:
+                while missing := set(devices) - {call.variables.device_id for _, call in await store.calls(None, 999)}:
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise AssertionError(f"{len(found)} of {count} calls have rows after {timeout_s:g} s") from None
+            raise AssertionError(f"no rows of {sorted(missing)} after {timeout_s:g} s") from None
         return await rows(store)
-
-
-async def store_calls(store: Store) -> list[Any]:
-    """The finished calls without their recordings."""
-    return await store.calls(None, 10_000)
 
 
 async def until(holds: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
@@ -107,6 +102,18 @@ def is_heard(sound: NDArray[np.int16], from_s: float, until_s: float, rate: int 
     """Whether there is speech on any side in a span of a recording."""
     part = sound[int(from_s * rate) : int(until_s * rate)]
     return bool(part.size) and bool(np.abs(part.astype(np.int32)).max() > 1000)
+
+
+@asynccontextmanager
+async def server_at(data_dir: Path, calls: int = 10, **settings: Any) -> AsyncIterator[LiveServer]:
+    """A server process with ports for so many calls, not started; `settings` go into its environment."""
+    env = {f"EARSHOT_{name.upper()}": str(value) for name, value in settings.items()}
+    server = LiveServer(data_dir, rtp_ports=free_rtp_ports(max(4 * calls, 100)), env=env)
+    try:
+        yield server
+    finally:
+        if server.process is not None:
+            await server.kill()
 
 
 @asynccontextmanager

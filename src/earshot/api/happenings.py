@@ -18,7 +18,7 @@ SHOWN_DEVICES = 500
 
 
 def event_document(context: Context, told: Announce, now_us: int, core: int) -> bytes:
-    """One event as it goes over the wire. SOURCE names who signalled the call: API, SIPREC or both."""
+    """One event as it goes over the wire. ANNOUNCEDBY names who signalled the call: api, siprec or both."""
     variables = told.variables
     agent = context.directory.agent_on(variables.device_id, variables.device_alias)
     moment = legacy_time(datetime.fromtimestamp(now_us / 1e6, context.settings.zone))
@@ -35,7 +35,7 @@ def event_document(context: Context, told: Announce, now_us: int, core: int) -> 
         *user_nodes(variables),
         ("CALLDIRECTION", variables.direction),
         ("COREIDENT", str(core)),
-        ("SOURCE", ",".join(told.announced_by).upper()),
+        ("ANNOUNCEDBY", ",".join(told.announced_by)),
     ]
     return write_event(told.event, moment, fields)
 

@@ -33,6 +33,7 @@ UNIQUE_FIELDS = {
 }
 """Both vocabularies of UNIQUEFIELD (API words and column names), underscores and case left out (reference.md 2.3)."""
 
+
 def _seconds(text: str) -> float | None:
     return float(text) if text else None
 

@@ -32,6 +32,7 @@ TERMINOLOGY = {
 }
 """The names that FETCHTERMINOLOGY gives, all ten of the specification's example."""
 
+
 def test(context: Context, request: Request) -> Result:
     """The echo: answers without touching anything."""
     return ok(request)

@@ -43,7 +43,7 @@ def changes_in(request: Request, leave_out: tuple[str, ...] = ()) -> dict[str, A
             continue
         name, read, blank_clears = known
         if text or blank_clears:
-            changes[name] = read(text)
+            changes[name] = text if read is str else read(text)
     return changes
 
 

@@ -51,6 +51,7 @@ class Recorder:
         self.sound = sound
         self.now_us = now_us
         self.busy = Channels(channels, now_us())
+        self._take_channels()
         self.notes: dict[str, dict[str, Any]] = {}
         self.listeners: list[Listener] = []
         self.seal: Callable[[str], None] = lambda _: None
@@ -67,6 +68,12 @@ class Recorder:
             SealCall: self._sealing,
             Announce: self._announce,
         }
+
+    def _take_channels(self) -> None:
+        """Calls that were being recorded when the process before ended have their channels from the start."""
+        for call in self.state.calls.values():
+            if call.phase == "open" and call.attachments:
+                self.busy.take(call.key, call.device_id, call.variables.device_alias, self.now_us())
 
     # --- as the API sees it (ports.CoreLink) ------------------------------------------------------------------------
 
@@ -181,8 +188,9 @@ class Recorder:
         call = self.state.calls.get(key)
         legs = [attachment.facts.leg for attachment in call.attachments] if call is not None else []
         self.apply(CallStored(call=key))
-        self._users_of_leg.subtract(legs)
-        self.release_unneeded(legs)
+        if legs:
+            self._users_of_leg.subtract(legs)
+            self.release_unneeded(legs)
 
     def release_unneeded(self, legs: Iterable[int]) -> None:
         """Let the journal forget those legs that no running session and no unsealed call needs."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from earshot.engine.inputs import from_record
 from earshot.engine.model import State
@@ -29,7 +29,7 @@ def restore(events: list[dict[str, Any]], core: int) -> Restored:
     for event in events:
         try:
             _replay(restored, event)
-        except (KeyError, ValidationError, IndexError) as failure:
+        except (LookupError, ValueError, TypeError) as failure:
             restored.skipped += 1
             log.error("journal_event_skipped", event=str(event)[:200], why=repr(failure))
     return restored

@@ -64,8 +64,6 @@ class _Counted:
 
     def __iter__(self) -> Iterator[LegPackets]:
         self.packets = 0
-        if self._job.tail.segment == 0:
-            return
         for chunk in iter_leg(self._journal, self._job.facts.leg, self._job.tail):
             lengths = chunk.lengths.astype(np.int64)
             first, last = (int(at) for at in np.searchsorted(chunk.times_us, (self._from_us, self._until_us)))
@@ -90,7 +88,11 @@ def seal(job: SealJob) -> Sealed:
     counted = [_Counted(leg, job.journal, job.start_us, job.stop_us) for leg in job.legs]
     sources = [LegSource(_description(leg.facts), chunks) for leg, chunks in zip(job.legs, counted, strict=True)]
     job.out_path.parent.mkdir(parents=True, exist_ok=True)
-    rendered = render_recording(sources, job.start_us, job.stop_us, (), job.out_path, limits=job.limits, sync=True)
+    try:
+        rendered = render_recording(sources, job.start_us, job.stop_us, (), job.out_path, limits=job.limits, sync=True)
+    except OSError:
+        job.out_path.unlink(missing_ok=True)  # half a file would keep a full disk full
+        raise
     packets = sum(one.packets for one in counted)
     if not packets:
         job.out_path.unlink(missing_ok=True)
@@ -98,8 +100,10 @@ def seal(job: SealJob) -> Sealed:
     return Sealed(packets=packets, rendered=rendered)
 
 
-def begin_worker() -> None:
+def begin_worker(parent: int) -> None:
     """Prepare a sealing process: lower priority than recording, and no life of its own after its parent's."""
     os.nice(10)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked to be told
+        os.kill(os.getpid(), signal.SIGKILL)

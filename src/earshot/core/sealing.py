@@ -6,8 +6,9 @@ start does the call again from the first step and arrives at the same files and 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,11 @@ from typing import TypeVar
 import structlog
 
 from earshot.core.recorder import Recorder
-from earshot.core.seal_job import LegJob, Sealed, SealJob, seal
+from earshot.core.seal_job import LegJob, Sealed, SealJob
 from earshot.core.verdicts import verdict_of
 from earshot.engine.directory import Agent
 from earshot.engine.model import Call, Recording
-from earshot.errors import EarshotError, StoreUnavailable
+from earshot.errors import StoreUnavailable
 from earshot.journal.format import ChainPointer
 from earshot.media.render import Limits
 from earshot.ports import FinishedCall, LegFigures, SealedRecording, Storage, Store
@@ -30,26 +31,31 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 MICROSECONDS = 1_000_000
+FIRST_RETRY_S = 1.0
 RETRY_S = 30.0
 STORE_RETRY_S = 1.0
 BATCH = 200
+LEAD_US = 60_000
+"""How much earlier than its session a recording begins: the first packet holds sound from before it arrived."""
 STEPS = ("rendered", "put", "saved", "journalled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealers:
-    """What sealing works with. `pool` gives the executor of the sealing processes, anew after one of them died.
+    """What sealing works with. `render` does a job in a sealing process and raises BrokenExecutor when that dies.
 
-    `synced` waits until what is in the journal now is durable, `tail` gives the newest entry of a leg. `reached` is
-    told the name of each step that is done (one of `STEPS`).
+    `synced` makes durable at once what is in the journal now, `settled` waits until it is. `tail` gives the newest
+    entry of a leg (none for one that the journal has nothing of). `reached` is told the name of each step that is done
+    (one of `STEPS`).
     """
 
     store: Store
     storage: Storage
     journal: Path
     work: Path
-    pool: Callable[[], Executor]
+    render: Callable[[SealJob], Awaitable[Sealed]]
     synced: Callable[[], Awaitable[None]]
+    settled: Callable[[], Awaitable[None]]
     tail: Callable[[int], ChainPointer]
     agent_on: Callable[[str, str], Agent | None]
     limits: Limits
@@ -58,17 +64,22 @@ class Sealers:
 
 
 class Sealing:
-    """The queue of ended calls, worked off by a few sealing processes and one writer of rows."""
+    """The queue of ended calls, worked off by a few sealing processes and one writer of rows.
+
+    Calls that no sound ever reached do not wait behind those that must be rendered.
+    """
 
     def __init__(self, recorder: Recorder, tools: Sealers, spawner: Spawner) -> None:
         self._recorder = recorder
         self._tools = tools
         self._spawner = spawner
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
+        self._soundless: asyncio.Queue[str] = asyncio.Queue()
         self._finished: asyncio.Queue[FinishedCall] = asyncio.Queue()
-        self._open = 0
+        self._open: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._attempts: Counter[str] = Counter()
         self.failing: dict[str, str] = {}
         self.on_stored: list[Callable[[FinishedCall, tuple[int, ...]], None]] = []
 
@@ -76,18 +87,21 @@ class Sealing:
         """Begin to work; calls that were queued before wait for this."""
         for number in range(self._tools.workers):
             self._spawner.spawn(f"seal-{number}", self._seal_calls())
+        self._spawner.spawn("seal-soundless", self._seal_soundless())
         self._spawner.spawn("seal-rows", self._save_rows())
 
     def enqueue(self, key: str) -> None:
-        """The call has ended: seal it when its turn comes."""
-        self._open += 1
-        self._idle.clear()
-        self._waiting.put_nowait(key)
+        """The call has ended: seal it when its turn comes. No error, and no second turn, if it waits already."""
+        if key not in self._open:
+            self._open.add(key)
+            self._idle.clear()
+            queue = self._waiting if self._recorder.state.calls[key].attachments else self._soundless
+            queue.put_nowait(key)
 
     @property
     def waiting(self) -> int:
         """How many ended calls have no rows yet."""
-        return self._open
+        return len(self._open)
 
     async def idle(self) -> None:
         """Wait until every ended call has its rows."""
@@ -95,21 +109,36 @@ class Sealing:
 
     async def _seal_calls(self) -> None:
         while True:
-            key = await self._waiting.get()
-            call = self._recorder.state.calls.get(key)
-            if call is None:
-                continue
+            await self._seal([await self._waiting.get()], self._waiting, self._tools.synced)
+
+    async def _seal_soundless(self) -> None:
+        """Nothing of these is read from the journal: many are finished together, after its next regular flush."""
+        while True:
+            await self._seal(await _some(self._soundless), self._soundless, self._tools.settled)
+
+    async def _seal(self, keys: list[str], queue: asyncio.Queue[str], durable: Callable[[], Awaitable[None]]) -> None:
+        for number, key in enumerate(keys):
             try:
-                await self._tools.synced()
-                finished = await self._finish(call)
-            except (EarshotError, OSError, RuntimeError, ValueError) as failure:
-                # The sound stays in the journal: try again later, and say so where operators look.
-                log.error("sealing_failed", call=key, why=repr(failure))
-                self.failing[key] = repr(failure)
-                asyncio.get_running_loop().call_later(RETRY_S, self._waiting.put_nowait, key)
-                continue
-            self.failing.pop(key, None)
-            self._finished.put_nowait(finished)
+                if number == 0:
+                    await durable()
+                finished = await self._finish(self._recorder.state.calls[key])
+            except Exception as failure:  # noqa: BLE001 one call that cannot be sealed must not stop the others
+                self._again(key, queue, key, failure)
+            else:
+                self._finished.put_nowait(finished)
+
+    def _again(self, key: str, queue: "asyncio.Queue[T]", turn: T, failure: Exception) -> None:
+        """Try later what failed, ever less often, and say so where operators look. The sound stays in the journal.
+
+        When a sealing process died it was rarely the fault of the call: the first time it gets another one at once.
+        """
+        self._attempts[key] += 1
+        attempt = self._attempts[key]
+        at_once = isinstance(failure, BrokenExecutor) and attempt == 1
+        delay_s = 0.0 if at_once else min(FIRST_RETRY_S * 2 ** (attempt - 1), RETRY_S)
+        log.error("sealing_failed", call=key, why=repr(failure), attempt=attempt, again_in_s=delay_s)
+        self.failing[key] = repr(failure)
+        asyncio.get_running_loop().call_later(delay_s, queue.put_nowait, turn)
 
     # --- one call ---------------------------------------------------------------------------------------------------
 
@@ -121,7 +150,7 @@ class Sealing:
             if not call.attachments or not recording.object_name:
                 continue
             job = self._job(call, recording)
-            done = await self._render(job)
+            done = await self._tools.render(job)
             if done.rendered is None:
                 continue
             self._tools.reached("rendered")
@@ -157,7 +186,9 @@ class Sealing:
         assert recording.until_us is not None
         first_us = min(one.from_us for one in call.attachments)
         last_us = max(one.until_us or recording.until_us for one in call.attachments)
-        start_us = max(recording.from_us, first_us)
+        start_us = first_us - LEAD_US
+        if recording.part:
+            start_us = max(start_us, recording.from_us)
         stop_us = max(start_us, min(recording.until_us, last_us))
         legs = tuple(
             LegJob(
@@ -176,9 +207,6 @@ class Sealing:
             legs=legs,
             limits=self._tools.limits,
         )
-
-    async def _render(self, job: SealJob) -> Sealed:
-        return await asyncio.get_running_loop().run_in_executor(self._tools.pool(), seal, job)
 
     def _row(self, call: Call, recording: Recording, job: SealJob, done: Sealed) -> SealedRecording:
         rendered = done.rendered
@@ -223,20 +251,38 @@ class Sealing:
 
     async def _save_rows(self) -> None:
         while True:
-            batch = [await self._finished.get()]
-            while len(batch) < BATCH and not self._finished.empty():
-                batch.append(self._finished.get_nowait())
-            stored = await self._insisting(partial(self._tools.store.save_calls, batch))
-            self._tools.reached("saved")
-            for finished, record_ids in zip(batch, stored, strict=True):
-                await self._catch_up(finished, record_ids)
-                self._recorder.call_stored(finished.key)
-                for told in self.on_stored:
-                    told(finished, record_ids)
-            self._tools.reached("journalled")
-            self._open -= len(batch)
-            if self._open == 0:
-                self._idle.set()
+            batch = await _some(self._finished)
+            if not await self._saved(batch):
+                for finished in batch:
+                    await self._saved([finished])
+
+    async def _saved(self, batch: list[FinishedCall]) -> bool:
+        """Save these calls together. One that fails alone will be tried again; of several, False: try them singly."""
+        try:
+            await self._save(batch)
+        except Exception as failure:  # noqa: BLE001 a row that the store does not take must not stop the others
+            if len(batch) > 1:
+                return False
+            self._again(batch[0].key, self._finished, batch[0], failure)
+        return True
+
+    async def _save(self, batch: list[FinishedCall]) -> None:
+        stored = await self._insisting(partial(self._tools.store.save_calls, batch))
+        self._tools.reached("saved")
+        for finished, record_ids in zip(batch, stored, strict=True):
+            await self._catch_up(finished, record_ids)
+            self._recorder.call_stored(finished.key)
+            self._forget(finished.key)
+            for told in self.on_stored:
+                told(finished, record_ids)
+        self._tools.reached("journalled")
+
+    def _forget(self, key: str) -> None:
+        self.failing.pop(key, None)
+        del self._attempts[key]
+        self._open.discard(key)
+        if not self._open:
+            self._idle.set()
 
     async def _insisting(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, waiting for a store that is away or locked for as long as it takes."""
@@ -246,15 +292,23 @@ class Sealing:
                 return await work()
             except StoreUnavailable as away:
                 if not complained:
-                    log.error("store_away", why=str(away), waiting=self._open)
+                    log.error("store_away", why=str(away), waiting=self.waiting)
                     complained = True
                 await asyncio.sleep(STORE_RETRY_S)
 
     async def _catch_up(self, finished: FinishedCall, record_ids: tuple[int, ...]) -> None:
         """A CALLUPDATE may have come between sealing and saving: bring the rows up to the call's variables."""
         call = self._recorder.state.calls.get(finished.key)
-        if call is None or call.variables == finished.variables:
+        if call is None or call.variables is finished.variables or call.variables == finished.variables:
             return
         changes = {**call.said_by_signalling, **call.said_by_api}
         for record_id in record_ids:
             await self._insisting(partial(self._tools.store.update_recording, record_id, changes))
+
+
+async def _some(queue: asyncio.Queue[T]) -> list[T]:
+    """Wait for one, and take what waits with it, `BATCH` at most."""
+    batch = [await queue.get()]
+    while len(batch) < BATCH and not queue.empty():
+        batch.append(queue.get_nowait())
+    return batch

@@ -5,18 +5,19 @@ that can be accepted is accepted; whatever is odd about it is counted and kept w
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from earshot.core.recorder import OUT_OF_DISK_SPACE, Recorder
+from earshot.core.session_facts import is_remapped, link_of, participants_of, side_of, texts_of
 from earshot.core.sound import NoFreePort
 from earshot.engine.directory import Directory, device_of_signalling
-from earshot.engine.inputs import CodecFacts, LegFacts, SessionChanged, SessionClosed, SessionOpened, Side
+from earshot.engine.inputs import CodecFacts, LegFacts, SessionChanged, SessionClosed, SessionOpened
 from earshot.telephony.identify import EXTENSION, Identity, identify, number_of
-from earshot.telephony.recording_session import RecordedStream, RecordingSession, described
+from earshot.telephony.recording_session import RecordingSession, described
 from earshot.telephony.sdp import OFFERED, Codec, Sdp, build_answer, build_offer, parse_sdp
 from earshot.telephony.sip.events import (
     AckMissing,
@@ -29,6 +30,7 @@ from earshot.telephony.sip.events import (
     SessionEnded,
     SessionOffered,
     SessionRefreshed,
+    SessionRefused,
 )
 from earshot.telephony.sip.uas import UserAgentServer
 
@@ -75,6 +77,7 @@ class Signalling:
         self.deliver: Callable[[Iterable[Output]], None] = lambda _: None
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             SessionOffered: self._offered,
+            SessionRefused: self._turned_away,
             OfferAnswered: self._answered,
             OfferWithdrawn: self._keep_dialog,
             SessionConfirmed: self._keep_dialog,
@@ -133,10 +136,10 @@ class Signalling:
                 session=key,
                 device_id=device,
                 signalled=signalled,
-                link=_link(session),
+                link=link_of(session),
                 legs=self._leg_facts(live, identity),
-                participants=_participants(session, identity),
-                metadata=_texts(session.raw_metadata),
+                participants=participants_of(session, identity),
+                metadata=texts_of(session.raw_metadata),
                 leniencies=self._leniencies(key, session),
             )
         )
@@ -149,7 +152,7 @@ class Signalling:
             return "draining"
         if self._recorder.refusal == OUT_OF_DISK_SPACE:
             return "out_of_disk_space"
-        link = _link(session)
+        link = link_of(session)
         linked = link and any(c.link == link and c.phase == "open" for c in self._recorder.state.calls.values())
         return "" if linked or self._recorder.has_free_channel() else "no_free_channel"
 
@@ -160,6 +163,12 @@ class Signalling:
             fields = (("Warning", f'305 {self._advertise} "No audio over RTP with a codec that can be recorded"'),)
         self._recorder.refuse_call(device, signalled, why)
         self.deliver(self._uas.refuse(offered.dialog_key, status, self._now(), fields=fields))
+
+    def _turned_away(self, refused: SessionRefused) -> None:
+        """Refused by SIP itself before any offer was looked at: a call that was signalled and is not recorded."""
+        session = described(None, None, refused.metadata, refused.request)
+        signalled, device = self._signalled(session, self._identify(session))
+        self._recorder.refuse_call(device, signalled, "not_acceptable")
 
     def _answer(self, key: str, offer: Sdp | None, live: _Live) -> str | None:
         dialog = self._uas.dialog(key)
@@ -181,12 +190,12 @@ class Signalling:
             for index in offer.usable_lines:
                 if index not in live.legs:
                     self._open_leg(live, index)
-                elif _remapped(live.codecs.get(index, {}), offer, index):
+                elif is_remapped(live.codecs.get(index, {}), offer, index):
                     self._replace_leg(live, index)
         except NoFreePort:
             log.error("no_free_port_for_added_stream", dialog=offered.dialog_key)
         live.session = described(live.session, offer, offered.metadata, offered.request)
-        self._changed(offered.dialog_key, live, _texts(offered.metadata))
+        self._changed(offered.dialog_key, live, texts_of(offered.metadata))
         self._drop_legs(gone)
         answer = self._answer(offered.dialog_key, offer, live)
         if answer is None:
@@ -207,7 +216,7 @@ class Signalling:
         live = self._live.get(arrived.dialog_key)
         if live is not None:
             live.session = described(live.session, None, arrived.metadata, arrived.request)
-            self._changed(arrived.dialog_key, live, _texts(arrived.metadata))
+            self._changed(arrived.dialog_key, live, texts_of(arrived.metadata))
         self._keep_dialog(arrived)
 
     def _changed(self, key: str, live: _Live, metadata: tuple[str, ...]) -> None:
@@ -218,7 +227,7 @@ class Signalling:
                 session=key,
                 legs=self._leg_facts(live, identity),
                 signalled={name: value for name, value in signalled.items() if value},
-                participants=_participants(live.session, identity),
+                participants=participants_of(live.session, identity),
                 metadata=metadata,
                 leniencies=self._leniencies(key, live.session),
             )
@@ -324,7 +333,7 @@ class Signalling:
                     leg=leg,
                     port=port,
                     label=stream.label if stream else "",
-                    side=_side(live.session, identity, stream, place),
+                    side=side_of(live.session, identity, stream, place),
                     participant=number_of(speaker.aor) if speaker else "",
                     codecs={
                         kind: CodecFacts(name=one.name, clock_hz=one.clock_hz, channels=one.channels, fmtp=one.fmtp)
@@ -359,47 +368,3 @@ class Signalling:
         dialog = self._uas.dialog(key)
         if dialog is not None and dialog.established:
             self._recorder.note(NOTE + key, dialog.to_state())
-
-
-def _link(session: RecordingSession) -> str:
-    """What ties this dialog to the other one of the same call. Only the two ends of a built-in bridge are halves of
-    one recording; elsewhere dialogs with a common identifier are recordings of different parties."""
-    return session.facts.link_id if session.facts.end else ""
-
-
-def _side(session: RecordingSession, identity: Identity, stream: RecordedStream | None, place: int) -> Side:
-    """Whose sound a stream carries. Two streams of which nobody said anything are the two parties in their order."""
-    if session.facts.end:
-        return "agent" if session.facts.end == "near" else "other"
-    if stream is None or stream.mixed:
-        return "mixed"
-    parties = session.participants
-    ours = parties[identity.index] if identity.index is not None else None
-    speaker = stream.participant or (parties[place] if place < len(parties) else None)
-    return "agent" if speaker is not None and ours is not None and speaker.id == ours.id else "other"
-
-
-def _remapped(known: Mapping[int, Codec], offer: Sdp, index: int) -> bool:
-    """Whether a payload type of the media line means another codec than before."""
-    codecs: Sequence[Codec] = offer.media[index].codecs
-    return any(one.payload_type in known and _sort(known[one.payload_type]) != _sort(one) for one in codecs)
-
-
-def _sort(codec: Codec) -> tuple[str, int, int]:
-    return codec.name, codec.clock_hz, codec.channels
-
-
-def _participants(session: RecordingSession, identity: Identity) -> tuple[dict[str, str], ...]:
-    return tuple(
-        {
-            "aor": one.aor,
-            "name": one.name,
-            "number": number_of(one.aor) if one.aor else "",
-            "role": "agent" if place == identity.index else "other",
-        }
-        for place, one in enumerate(session.participants)
-    )
-
-
-def _texts(documents: Iterable[bytes]) -> tuple[str, ...]:
-    return tuple(document.decode("utf-8", "replace") for document in documents)

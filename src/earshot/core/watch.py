@@ -42,20 +42,30 @@ class Watch:
         self._data_dir = data_dir
         self._end_session = end_session
         self._free_bytes = free_bytes
+        self._journal_stuck = False
+        self._last_free = settings.disk_reserve_bytes
         self._resumed_us = 0
         self._resumed: set[str] = set()
+        self._held: dict[str, int] = {}
 
     def resumed(self, sessions: set[str], now_us: int) -> None:
         """These sessions were taken up after a restart at `now_us`: their sound must come back soon."""
-        self._resumed = sessions
+        self._resumed = set(sessions)
         self._resumed_us = now_us
+
+    def journal_stuck(self, stuck: bool) -> None:
+        """The disk does not take the journal, or takes it again: nothing new may begin meanwhile."""
+        self._journal_stuck = stuck
+        self._watch_disk()
 
     def round(self) -> None:
         """Look once at everything."""
         self._watch_disk()
         self._recorder.end_overdue(self._settings.longest_call_s)
         now_us = self._recorder.now_us()
-        for session in list(self._recorder.state.sessions.values()):
+        sessions = self._recorder.state.sessions
+        self._held = {key: seen_us for key, seen_us in self._held.items() if key in sessions}
+        for session in list(sessions.values()):
             why = self._over(session, now_us)
             if why:
                 log.warning("session_fell_silent", session=session.key, device=session.device_id, why=why)
@@ -64,26 +74,28 @@ class Watch:
     def _over(self, session: Session, now_us: int) -> str:
         """Why the session is to be ended now; empty if it is not."""
         heard_us = max((self._recorder.sound.last_heard_us(facts.leg) for facts in session.legs), default=0)
+        since_us = max(heard_us, session.opened_us, self._resumed_us)
         limit_s, why = self._settings.media_timeout_s, "silence"
         if session.legs and all(facts.held for facts in session.legs):
             limit_s = self._settings.hold_timeout_s
-        elif session.key in self._resumed:
-            if heard_us >= self._resumed_us:
-                self._resumed.discard(session.key)
-            else:
-                heard_us, limit_s, why = self._resumed_us, self._settings.resume_timeout_s, "not_resumed"
-        quiet_us = now_us - max(heard_us, session.opened_us)
-        return why if quiet_us > limit_s * MICROSECONDS else ""
+            self._held[session.key] = now_us
+            self._resumed.discard(session.key)
+        elif session.key in self._resumed and heard_us < self._resumed_us:
+            limit_s, why = self._settings.resume_timeout_s, "not_resumed"
+        else:
+            self._resumed.discard(session.key)
+            since_us = max(since_us, self._held.get(session.key, 0))
+        return why if now_us - since_us > limit_s * MICROSECONDS else ""
 
     def _watch_disk(self) -> None:
-        free = self._free_bytes(self._data_dir)
-        reserve = self._settings.disk_reserve_bytes
-        short = free < reserve
+        free, reserve = self._free(), self._settings.disk_reserve_bytes
+        short = self._journal_stuck or free < reserve
         if short and not self._recorder.refusal:
             log.error(
                 "out_of_disk_space",
                 free_mb=free // MB,
                 reserve_mb=reserve // MB,
+                journal_stuck=self._journal_stuck,
                 what="new calls are refused until space is freed",
             )
             self._recorder.refusal = OUT_OF_DISK_SPACE
@@ -92,3 +104,11 @@ class Watch:
             self._recorder.refusal = ""
         if free < reserve // 4:
             self._recorder.end_all("out_of_disk_space")
+
+    def _free(self) -> int:
+        """Free bytes; what was found last when the disk does not say."""
+        try:
+            self._last_free = self._free_bytes(self._data_dir)
+        except OSError as failure:
+            log.error("disk_not_readable", why=str(failure))
+        return self._last_free

@@ -27,20 +27,24 @@ def announce(event: str, call: Call) -> Announce:
 
 
 def begin(state: State, device: Device, instance: str, by: str, now_us: int) -> Call:
-    """A new open call on the device, with its scheduled recording."""
+    """A new open call on the device, with its scheduled recording. What is known of it is still to be remembered."""
     state.number += 1
     key = f"{state.core}-{now_us}-{state.number}"
     call = Call(key=key, device_id=device.device_id, instance=instance, started_us=now_us, announced_by=[by])
     call.recordings.append(Recording(part=0, from_us=now_us))
     state.calls[key] = call
     device.calls.append(key)
-    remember(state, call)
     return call
 
 
 def remember(state: State, call: Call) -> None:
-    """Renew the merged variables, and keep on the device what the status commands show of its latest call."""
+    """Something was said of the call: renew its merged variables, and what its device shows."""
     call.merge()
+    show(state, call)
+
+
+def show(state: State, call: Call) -> None:
+    """Keep on the device what the status commands show of its latest call."""
     device = state.device(call.device_id)
     variables = call.variables
     if variables.device_alias and variables.device_alias != device.alias:
@@ -65,8 +69,9 @@ def attach(state: State, call: Call, session: Session, now_us: int) -> list[Effe
         call.sessions.append(session.key)
     call.link = call.link or session.link
     call.said_by_signalling.update(session.signalled)
-    call.participants.extend(one for one in session.participants if one not in call.participants)
+    call.meet(session.participants)
     call.metadata.extend(session.metadata)
+    remember(state, call)
     effects: list[Effect] = []
     for facts in session.legs:
         call.attachments.append(Attachment(facts=facts, from_us=now_us))
@@ -78,7 +83,6 @@ def attach(state: State, call: Call, session: Session, now_us: int) -> list[Effe
             if recording.until_us is None:
                 effects.append(NameRecording(call=call.key, part=recording.part))
         effects.append(announce("RECORDSTART", call))
-    remember(state, call)
     return effects
 
 
@@ -114,7 +118,7 @@ def end(state: State, call: Call, why: str, now_us: int) -> list[Effect]:
     call.stopped_us = now_us
     call.ended_by = why
     state.device(call.device_id).calls.remove(call.key)
-    remember(state, call)
+    show(state, call)
     if call.attachments:
         effects.append(announce("RECORDSTOP", call))
     effects += [announce("CALLSTOP", call), SealCall(call=call.key)]
@@ -136,12 +140,14 @@ def waiting_session(state: State, device_id: str) -> Session | None:
 def _call_to_adopt(state: State, device: Device, told: StartCall) -> Call | None:
     """The call the signalling began and the API now speaks of: the one that matches best, else the latest."""
     candidates = [state.calls[key] for key in device.calls if "api" not in state.calls[key].announced_by]
+    if not candidates:
+        return None
     for name in ("call_id", "ani", "dnis"):
         value = told.changes.get(name)
         matching = [call for call in candidates if value and call.said_by_signalling.get(name) == value]
         if matching:
             return matching[-1]
-    return candidates[-1] if candidates else None
+    return candidates[-1]
 
 
 def start_call(state: State, told: StartCall, now_us: int) -> list[Effect]:
@@ -242,4 +248,5 @@ def call_refused(state: State, told: CallRefused, now_us: int) -> list[Effect]:
     """A call that was refused begins and ends at once, so that it gets its verdict like any other."""
     call = begin(state, state.device(told.device_id), "", "siprec", now_us)
     call.said_by_signalling.update(told.signalled)
+    remember(state, call)
     return end(state, call, told.why, now_us)

@@ -4,6 +4,7 @@ A call is open until it ends, then ended until its rows are stored, then gone. A
 said CALLSTOP first) and a call may have several sessions (the two dialogs of a built-in bridge).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from earshot.engine.inputs import LegFacts
 from earshot.engine.variables import CallVariables
 
 Phase = Literal["open", "ended"]
+NOTHING_KNOWN = CallVariables()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,12 +67,22 @@ class Call:
     participants: list[dict[str, str]] = field(default_factory=list)
     leniencies: dict[str, int] = field(default_factory=dict)
     metadata: list[str] = field(default_factory=list)
-    variables: CallVariables = field(default_factory=CallVariables)
+    variables: CallVariables = NOTHING_KNOWN
 
     def merge(self) -> None:
         """Renew `variables` from what both sources said."""
-        base = CallVariables(device_id=self.device_id, call_instance=self.instance)
-        self.variables = base.changed({**self.said_by_signalling, **self.said_by_api})
+        known = {"device_id": self.device_id, "call_instance": self.instance}
+        self.variables = CallVariables.of({**known, **self.said_by_signalling, **self.said_by_api})
+
+    def meet(self, participants: Iterable[dict[str, str]]) -> None:
+        """Keep who takes part, each address once; what is said of a party later completes what is known of it."""
+        for told in participants:
+            for place, known in enumerate(self.participants):
+                if told == known or (told.get("aor") and told.get("aor") == known.get("aor")):
+                    self.participants[place] = {**known, **{name: value for name, value in told.items() if value}}
+                    break
+            else:
+                self.participants.append(told)
 
     @property
     def has_sound_source(self) -> bool:
@@ -144,7 +156,11 @@ class State:
             return None
         if instance is None:
             return self.calls[device.calls[-1]]
-        return next((self.calls[key] for key in device.calls if self.calls[key].instance == instance), None)
+        for key in device.calls:
+            call = self.calls[key]
+            if call.instance == instance:
+                return call
+        return None
 
     def ended_call(self, device_id: str, instance: str | None) -> Call | None:
         """The last call of the device that has ended but is not stored yet."""

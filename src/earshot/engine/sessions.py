@@ -80,7 +80,7 @@ def session_changed(state: State, told: SessionChanged, now_us: int) -> list[Eff
     if call is None:
         return []
     call.said_by_signalling.update(told.signalled)
-    call.participants.extend(one for one in told.participants if one not in call.participants)
+    call.meet(told.participants)
     call.metadata.extend(told.metadata)
     effects: list[Effect] = []
     for attachment in call.attachments:

@@ -4,7 +4,7 @@ A `CallVariables` is a frozen value; `changed()` gives a new one. The names are 
 reference.md 2.3 in snake case; the wire names in capitals live in the protocol tables only.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
 USER_FIELDS = 15
@@ -45,16 +45,33 @@ class CallVariables:
         """A copy with `changes` applied. The keys `user1` to `user15` set one place of `users`."""
         if not changes:
             return self
-        plain = {name: value for name, value in changes.items() if name in FIELD_NAMES}
-        numbered = {name: value for name, value in changes.items() if name not in FIELD_NAMES}
-        if numbered:
-            users = list(plain.get("users", self.users))
-            for name, value in numbered.items():
-                users[USER_INDEX[name]] = value
-            plain["users"] = tuple(users)
-        return replace(self, **plain)
+        values = {name: getattr(self, name) for name in FIELD_NAMES}
+        return type(self)(**_applied(values, changes))
+
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> Self:
+        """The variables of a call of which nothing is known but `said` (keys as in `changed`)."""
+        return cls(**_applied({}, said))
 
 
+def _applied(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`values`, by field, with `changes` put in."""
+    numbered: dict[int, str] = {}
+    for name, value in changes.items():
+        place = USER_INDEX.get(name)
+        if place is None:
+            values[name] = value
+        else:
+            numbered[place] = value
+    if numbered:
+        users = list(values.get("users", NO_USERS))
+        for place, value in numbered.items():
+            users[place] = value
+        values["users"] = tuple(users)
+    return values
+
+
+NO_USERS = ("",) * USER_FIELDS
 FIELD_NAMES = frozenset(field.name for field in fields(CallVariables))
 USER_INDEX = {f"user{number}": number - 1 for number in range(1, USER_FIELDS + 1)}
 """The keys user1 to user15 and their places in `CallVariables.users`."""

@@ -7,7 +7,6 @@ only after everything that is needed of it is durable elsewhere.
 
 import asyncio
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +18,7 @@ from earshot.journal.format import carry_path, segment_path, segments_dir
 from earshot.journal.redaction import redact_leg
 from earshot.journal.segment_file import sync_dir
 from earshot.journal.writer import JournalWriter
+from earshot.tasks import one_thread
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Upkeep:
         self._directory = writer.directory
         self._carry_after_us = int(carry_after_s * 1e6)
         self._round_s = round_s
-        self._thread = ThreadPoolExecutor(1, "journal-upkeep")
+        self._thread = one_thread("journal-upkeep")
         self._unlinking: list[int] = []
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

@@ -7,7 +7,6 @@ its place once; until it is durable there it is neither dropped nor moved, and n
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from earshot.journal.recovery import Recovered
 from earshot.journal.segment_file import Flight, SegmentFile, make_dirs
 from earshot.journal.tails import LegTails
 from earshot.journal.timeline import JournalTime
-from earshot.tasks import Spawner
+from earshot.tasks import Spawner, one_thread
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +90,7 @@ class JournalWriter:
         self._closing = False
         self._trouble: OSError | None = None
         self._file = SegmentFile(directory)
-        self._thread = ThreadPoolExecutor(1, "journal-write")
+        self._thread = one_thread("journal-write")
         self._task: asyncio.Task[None] | None = None
         self._next_segment = 1
         if recovered is not None:
@@ -175,12 +174,21 @@ class JournalWriter:
             self._waiters.append((position, waiter))
             await waiter
 
+    async def settled(self) -> None:
+        """Wait until everything that was appended until now is durable; does not hasten the flush."""
+        await self.synced(self._newest)
+
     async def sync(self) -> None:
         """Make everything that was appended until now durable, at once."""
-        position = self._next_batch if self._pending else self._next_batch - 1
+        position = self._newest
         if position > self.durable:
             self.flush()
             await self.synced(position)
+
+    @property
+    def _newest(self) -> int:
+        """The position of what was appended last."""
+        return self._next_batch if self._pending else self._next_batch - 1
 
     def flush(self) -> None:
         """Begin the next flush now instead of at the end of the interval."""

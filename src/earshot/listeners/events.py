@@ -5,12 +5,13 @@ Nothing is read from a client yet except its end; a connection that says nothing
 
 import asyncio
 from collections.abc import Callable
-from typing import Self
+from typing import Self, cast
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
+GOODBYE_S = 5.0
 TOO_SLOW = b"<EVENT><TYPE>CLOSED</TYPE><REASON>too slow: events were waiting longer than allowed</REASON></EVENT>\r\n"
 
 
@@ -22,12 +23,11 @@ class _Reader(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         if peer is None or not self._port.allow(peer[0]):
-            transport.abort()
+            self._transport.abort()
             return
-        self._transport = transport
         self._port.readers.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -43,7 +43,7 @@ class _Reader(asyncio.Protocol):
             self._port.readers.discard(self)
             transport.write(TOO_SLOW)
             transport.close()
-            asyncio.get_running_loop().call_later(1.0, transport.abort)
+            asyncio.get_running_loop().call_later(GOODBYE_S, transport.abort)
             return
         transport.write(document)
 

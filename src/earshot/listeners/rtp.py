@@ -24,6 +24,7 @@ from earshot.listeners.rtp_receive import BURST, Drained, Receiver, open_socket
 from earshot.telephony.rtp import classify
 
 _ROUNDS = 40
+_HURRY_S = 0.001
 
 
 class MediaSink(Protocol):
@@ -45,6 +46,7 @@ class MediaSink(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtpSettings:
     """`period_s`: each socket is drained once per period, in slices of `slice_ports` or more, at most `ticks` of them.
+    A slice ends early when it has brought `slice_packets`, so that the loop is never held up for long.
     `receive_buffer` bytes per socket hold several seconds of audio, so that a late drain loses nothing."""
 
     host: str = "127.0.0.1"
@@ -54,8 +56,9 @@ class RtpSettings:
     cool_down_s: float = 10.0
     receive_buffer: int = 512 * 1024
     period_s: float = 0.2
-    ticks: int = 20
-    slice_ports: int = 128
+    ticks: int = 50
+    slice_ports: int = 64
+    slice_packets: int = 1152
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +80,7 @@ class RtpListener:
         self._pool = PortPool(
             settings.first_port, settings.last_port, cool_down_s=settings.cool_down_s, even_only=settings.even_only
         )
-        self._receiver = Receiver()
+        self._receiver = Receiver(settings.slice_packets)
         self._figures = LiveFigures()
         self._ports: dict[int, _Port] = {}
         self._ring: list[_Port] = []
@@ -87,7 +90,8 @@ class RtpListener:
         self._attached = np.zeros(64, bool)
         self._masked = np.zeros(64, bool)
         self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0
+        self._owed = 0.0
+        self._counted_at = 0.0
 
     # --- ports ----------------------------------------------------------------------------------------------------
 
@@ -177,7 +181,7 @@ class RtpListener:
 
     def start(self) -> None:
         """Begin to drain by the timer of the running loop."""
-        self._due = asyncio.get_running_loop().time()
+        self._counted_at = asyncio.get_running_loop().time()
         self._tick()
 
     def stop(self) -> None:
@@ -192,16 +196,20 @@ class RtpListener:
         self._drain(self._ring)
 
     def _tick(self) -> None:
+        """Drain as many ports as are due by now, at most a slice; come back at once while more are due."""
         loop = asyncio.get_running_loop()
         ring, settings = self._ring, self._settings
         ticks = min(settings.ticks, max(1, -(-len(ring) // settings.slice_ports)))
-        self._due = max(self._due + settings.period_s / ticks, loop.time() + 0.001)
-        self._timer = loop.call_at(self._due, self._tick)
-        if ring:
-            share = -(-len(ring) // ticks)
+        now = loop.time()
+        self._owed = min(self._owed + (now - self._counted_at) / settings.period_s * len(ring), len(ring))
+        self._counted_at = now
+        if self._owed >= 1.0:
             start = self._cursor if self._cursor < len(ring) else 0
-            self._cursor = start + share
-            self._drain(ring[start : start + share])
+            done = self._drain_slice(ring[start : start + int(self._owed)])[0]
+            self._cursor = start + done
+            self._owed -= done
+        is_behind = self._owed >= 2 * len(ring) / ticks
+        self._timer = loop.call_later(_HURRY_S if is_behind else settings.period_s / ticks, self._tick)
 
     def _drain_whole(self, port: _Port) -> None:
         """Drain one port until it is empty, or its receive buffer must have been twice over (a flood)."""
@@ -213,15 +221,20 @@ class RtpListener:
         """Take what waits at `ports`, at most BURST from each; returns how many datagrams that were."""
         total = 0
         while ports:
-            self._arrivals.read_clocks()
-            drained = self._receiver.drain([port.handle for port in ports])
-            done = len(drained.counts)
-            if len(drained.rows) or drained.dropped:
-                places = np.fromiter((port.place for port in ports[:done]), np.int64, done)
-                self._take(places, drained)
+            done, packets = self._drain_slice(ports)
             ports = ports[done:]
-            total += len(drained.rows)
+            total += packets
         return total
+
+    def _drain_slice(self, ports: list[_Port]) -> tuple[int, int]:
+        """The same for as many of `ports` as fit into one slice; returns how many ports and datagrams that were."""
+        self._arrivals.read_clocks()
+        drained = self._receiver.drain([port.handle for port in ports])
+        done = len(drained.counts)
+        if len(drained.rows) or drained.dropped:
+            places = np.fromiter((port.place for port in ports[:done]), np.int64, done)
+            self._take(places, drained)
+        return done, len(drained.rows)
 
     def _take(self, places: NDArray[np.int64], drained: Drained) -> None:
         """Count what a drain brought and hand on what is to be recorded."""

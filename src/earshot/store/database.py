@@ -37,6 +37,28 @@ class Query:
         return self._text, self._values
 
 
+class Insert:
+    """An insert of whole rows whose text is made once; a row whose `key` is there already is left as it is.
+
+    Rows are tuples of all columns but `ident`, in the order of the table. Naming every value of every row, as a
+    statement of the library wants it, costs several times what the database does.
+    """
+
+    __slots__ = ("_text", "table")
+
+    def __init__(self, table: sa.Table) -> None:
+        self.table = table
+        self._text = ""
+
+    async def run(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        """Put `rows` in, in their order. One dialect for ever."""
+        if not self._text:
+            columns = [column.name for column in self.table.columns if column.name != "ident"]
+            insert = sa.insert(self.table).inline().compile(dialect=connection.dialect, column_keys=columns)
+            self._text = f'{insert} ON CONFLICT ("key") DO NOTHING'
+        await connection.exec_driver_sql(self._text, list(rows))
+
+
 class Database(Protocol):
     """A database with the tables of `tables`. Every method raises `StoreUnavailable`."""
 

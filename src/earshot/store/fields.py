@@ -60,13 +60,6 @@ def as_stored(name: str, value: str) -> str | int | None:
     return number if -(2**63) <= number < 2**63 else None
 
 
-def as_columns(variables: CallVariables) -> dict[str, Any]:
-    """The columns of all call variables."""
-    columns: dict[str, Any] = {COLUMN_OF[name]: getattr(variables, name) for name in SCALARS}
-    columns.update(zip(USER_NAMES, variables.users, strict=True))
-    return columns
-
-
 def changed_columns(changes: dict[str, Any]) -> dict[str, Any]:
     """The columns that `changes` (keys as in `CallVariables.changed`) sets. Raises ValueError for other keys."""
     columns: dict[str, Any] = {}

@@ -13,21 +13,22 @@ from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from earshot.ports import FinishedCall
-from earshot.store.database import Database, Query
+from earshot.store.database import Database, Insert, Query
 from earshot.store.sql.recordings import WITH_AGENT
 from earshot.store.sql.rows import (
     CALL_COLUMNS,
     WHOLE_COLUMNS,
     as_call,
     as_whole_recording,
-    call_columns,
-    recording_columns,
+    call_row,
+    recording_row,
 )
 from earshot.store.tables import CALLS, RECORDINGS
 
 KEYS_AT_ONCE = 500
 """How many keys one statement asks for."""
 
+NEW_CALLS, NEW_RECORDINGS = Insert(CALLS), Insert(RECORDINGS)
 COUNTS = Query(sa.select(CALLS.c.verdict, CALLS.c.reason, sa.func.count()).group_by(CALLS.c.verdict, CALLS.c.reason))
 ONE_CALL = Query(sa.select(*CALL_COLUMNS, CALLS.c.metadata).where(CALLS.c.ident == bindparam("ident")))
 RECORDINGS_OF_CALL = Query(
@@ -68,22 +69,18 @@ class Calls:
         """See `earshot.ports.Store.save_calls`."""
         if not calls:
             return []
-        call_rows = {call.key: call for call in reversed(calls)}
-        sealed_rows = {sealed.key: (sealed, call) for call in reversed(calls) for sealed in reversed(call.recordings)}
+        sealed_here = {sealed.key: (sealed, call) for call in reversed(calls) for sealed in reversed(call.recordings)}
         async with self._database.write() as connection:
-            known = await _numbers(connection, CALLS, list(call_rows))
-            new = [call_columns(call) for key, call in reversed(call_rows.items()) if key not in known]
-            if new:
-                await connection.execute(sa.insert(CALLS), new)
-            numbers = await _numbers(connection, RECORDINGS, list(sealed_rows))
+            await NEW_CALLS.run(connection, [call_row(call) for call in calls])
+            numbers = await _numbers(connection, RECORDINGS, list(sealed_here))
             new = [
-                recording_columns(sealed, call.warnings)
-                for key, (sealed, call) in reversed(sealed_rows.items())
+                recording_row(sealed, call.warnings)
+                for key, (sealed, call) in reversed(sealed_here.items())
                 if key not in numbers
             ]
             if new:
-                await connection.execute(sa.insert(RECORDINGS), new)
-                numbers |= await _numbers(connection, RECORDINGS, [row["key"] for row in new])
+                await NEW_RECORDINGS.run(connection, new)
+                numbers = await _numbers(connection, RECORDINGS, list(sealed_here))
         return [tuple(numbers[sealed.key] for sealed in call.recordings) for call in calls]
 
     async def calls(

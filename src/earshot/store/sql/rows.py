@@ -6,7 +6,8 @@ of each tuple of columns is the order in which the function named beside it read
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import orjson
@@ -14,7 +15,7 @@ import orjson
 from earshot.engine.variables import CallVariables
 from earshot.ports import FinishedCall, LegFigures, RecordingRow, SealedRecording, User
 from earshot.store.database import Row
-from earshot.store.fields import COLUMN_OF, SCALARS, USER_NAMES, as_columns
+from earshot.store.fields import COLUMN_OF, SCALARS, USER_NAMES
 from earshot.store.people import username_key
 from earshot.store.tables import CALLS, RECORDINGS, USERS
 
@@ -70,6 +71,18 @@ CALL_COLUMNS = tuple(
 USER_COLUMNS = (USERS.c.ident, *(USERS.c[name] for name in PERSON))
 """What `as_user` reads."""
 
+INSERTED_RECORDING = (*SEALED.values(), "warnings", *VARIABLE_NAMES, "legs", "gaps", "peaks")
+"""What `recording_row` gives."""
+
+INSERTED_CALL = (*CALL, "warnings", "announced_by", *VARIABLE_NAMES, "participants", "leniencies", "metadata")
+"""What `call_row` gives."""
+
+for _table, _names in ((RECORDINGS, INSERTED_RECORDING), (CALLS, INSERTED_CALL)):
+    assert [column.name for column in _table.columns] == ["ident", *_names], f"rows of {_table.name} have another order"
+
+_scalar_values = attrgetter(*SCALARS)
+_sealed_values = attrgetter(*SEALED)
+_call_values = attrgetter(*CALL)
 _SEALED_END = VARIABLES + len(SEALED)
 _CALL_END = VARIABLES + len(CALL)
 
@@ -139,16 +152,17 @@ def as_whole_recording(row: Row) -> RecordingRow:
     )
 
 
-def recording_columns(sealed: SealedRecording, warnings: tuple[str, ...]) -> dict[str, Any]:
-    """All columns of a recording but its number."""
-    return {
-        **{column: getattr(sealed, field) for field, column in SEALED.items()},
-        **as_columns(sealed.variables),
-        "warnings": document(warnings),
-        "legs": document([asdict(leg) for leg in sealed.legs]),
-        "gaps": document(sealed.gaps),
-        "peaks": sealed.peaks,
-    }
+def recording_row(sealed: SealedRecording, warnings: tuple[str, ...]) -> Row:
+    """All columns of a recording but its number, in the order of the table."""
+    return (
+        *_sealed_values(sealed),
+        document(warnings),
+        *_scalar_values(sealed.variables),
+        *sealed.variables.users,
+        document(sealed.legs),
+        document(sealed.gaps),
+        sealed.peaks,
+    )
 
 
 def as_call(row: Row, **whole: Any) -> tuple[int, FinishedCall]:
@@ -165,17 +179,18 @@ def as_call(row: Row, **whole: Any) -> tuple[int, FinishedCall]:
     )
 
 
-def call_columns(call: FinishedCall) -> dict[str, Any]:
-    """All columns of a call but its number."""
-    return {
-        **{name: getattr(call, name) for name in CALL},
-        **as_columns(call.variables),
-        "warnings": document(call.warnings),
-        "announced_by": document(call.announced_by),
-        "participants": document(call.participants),
-        "leniencies": document(call.leniencies),
-        "metadata": document(call.metadata),
-    }
+def call_row(call: FinishedCall) -> Row:
+    """All columns of a call but its number, in the order of the table."""
+    return (
+        *_call_values(call),
+        document(call.warnings),
+        document(call.announced_by),
+        *_scalar_values(call.variables),
+        *call.variables.users,
+        document(call.participants),
+        document(call.leniencies),
+        document(call.metadata),
+    )
 
 
 def as_user(row: Row, phones: tuple[str, ...]) -> User:

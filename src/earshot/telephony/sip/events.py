@@ -41,6 +41,19 @@ class SessionOffered:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRefused:
+    """An INVITE for a new session was refused with `status` before it could be offered: a call that is not recorded.
+
+    `dialog_key` names no dialog. Not for what a client is expected to put right and send again: 422, 482.
+    """
+
+    dialog_key: str
+    status: int
+    metadata: tuple[bytes, ...]
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class OfferAnswered:
     """The answer to an offer of ours, from an ACK or from the answer to a refresh; None when it was missing."""
 
@@ -99,6 +112,7 @@ class SessionEnded:
 
 Event = (
     SessionOffered
+    | SessionRefused
     | OfferAnswered
     | OfferWithdrawn
     | SessionConfirmed

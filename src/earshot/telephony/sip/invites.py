@@ -57,14 +57,14 @@ class Invites:
     def _new(self, incoming: Incoming, now: float) -> list[Output]:
         server = self._server
         if parse_uri(incoming.request.uri).scheme not in ("sip", "sips", "tel"):
-            return server.answer(incoming, 416, now)
+            return server.turn_away(incoming, 416, now)
         if server.out_of_service:
             server.leniencies.update(incoming.noted)
             return server.unavailable(incoming, now)
         try:
             dialog = open_dialog(incoming, server.token())
         except BadHeader:
-            return server.answer(incoming, 400, now, reason="Bad Request (Record-Route)")
+            return server.turn_away(incoming, 400, now, reason="Bad Request (Record-Route)")
         return self._offered(dialog, incoming, "new", incoming.noted, now)
 
     def _inside(self, dialog: Dialog, incoming: Incoming, now: float) -> list[Output]:
@@ -110,17 +110,17 @@ class Invites:
         server = self._server
         headers = incoming.request.headers
         if headers.first("Content-Encoding").strip().lower() not in ("", "identity"):
-            return server.answer(incoming, 415, now, (("Accept-Encoding", "identity"),))
+            return server.turn_away(incoming, 415, now, (("Accept-Encoding", "identity"),))
         body = read_body(incoming.request)
         if body.foreign and kind == "new":
-            return server.answer(incoming, 415, now, (("Accept", ACCEPT),))
+            return server.turn_away(incoming, 415, now, (("Accept", ACCEPT),))
         if negotiate(headers).too_small:
             return server.answer(incoming, 422, now, (("Min-SE", str(MIN_SE_S)),))
         try:
             offer = parse_sdp(body.sdp) if body.sdp is not None else None
         except BadSdp:
             host, _ = server.own_address(incoming.peer)
-            return server.answer(incoming, 488, now, (warning(399, host, "Unreadable session description"),))
+            return server.turn_away(incoming, 488, now, (warning(399, host, "Unreadable session description"),))
         names += body.noted + (("body_of_foreign_type",) if body.foreign else ())
         dialog = server.noted(dialog, names)
         if kind != "new" and (offer is None or offer.raw.strip() == dialog.remote_sdp.strip()):

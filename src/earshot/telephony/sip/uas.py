@@ -21,6 +21,7 @@ from earshot.telephony.sip.events import (
     Send,
     SessionConfirmed,
     SessionEnded,
+    SessionRefused,
 )
 from earshot.telephony.sip.headers import BadHeader, tokens
 from earshot.telephony.sip.invites import Invites
@@ -129,7 +130,7 @@ class UserAgentServer:
             return list(self.transactions.again(begun, "request", now))
         self.transactions.begin(incoming, now)
         if incoming.request.version != "SIP/2.0":
-            return self.answer(incoming, 505, now)
+            return self.turn_away(incoming, 505, now)
         handler = self._HANDLERS.get(incoming.method)
         if handler is None:
             status = 405 if incoming.method in KNOWN_METHODS else 501
@@ -138,7 +139,7 @@ class UserAgentServer:
             required = tokens(incoming.request.headers.all("Require"))
             unknown = [tag for tag in required if tag not in UNDERSTOOD]
             if unknown:
-                return self.answer(incoming, 420, now, (("Unsupported", ", ".join(unknown)),))
+                return self.turn_away(incoming, 420, now, (("Unsupported", ", ".join(unknown)),))
         return handler(self, incoming, now)
 
     def answer(
@@ -149,6 +150,16 @@ class UserAgentServer:
             self.refused[status] += 1
         tag = to_tag or incoming.to.tag or self.token()
         return list(self.transactions.respond(incoming, reply(incoming, status, tag, fields, reason=reason), now))
+
+    def turn_away(
+        self, incoming: Incoming, status: int, now: float, fields: Fields = (), reason: str = ""
+    ) -> list[Output]:
+        """Refuse without asking the application, which hears of it where a new session would have begun."""
+        outputs = self.answer(incoming, status, now, fields, reason)
+        if incoming.method == "INVITE" and not incoming.to.tag:
+            metadata = read_body(incoming.request).metadata
+            outputs.append(SessionRefused(incoming.call_id, status, metadata, incoming.request))
+        return outputs
 
     def noted(self, dialog: Dialog, names: tuple[str, ...]) -> Dialog:
         """Count leniencies, in total and for the dialog, and keep the dialog."""
