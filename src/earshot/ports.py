@@ -229,6 +229,10 @@ class Store(Protocol):
         """One finished call by its row number, with its metadata and its recordings, complete."""
         ...
 
+    async def call_number(self, key: str) -> int | None:
+        """The row number of the finished call `key`, for `call`."""
+        ...
+
     async def verdict_counts(self) -> dict[tuple[str, str], int]:
         """How many calls ended in each (verdict, reason)."""
         ...

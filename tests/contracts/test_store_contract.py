@@ -361,6 +361,8 @@ class TestCalls:
         await store.save_calls([finished("w"), call])
         assert await store.call(2) == call
         assert await store.call(3) is None
+        assert await store.call_number(call.key) == 2
+        assert await store.call_number("no such key") is None
 
     async def test_every_verdict_is_counted(self, store: Store) -> None:
         assert await store.verdict_counts() == {}

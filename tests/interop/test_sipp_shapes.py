@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+from lxml import etree
 from tests.interop.kept import exported, rows, stored
 from tests.interop.shapes import SHAPES, Shape
-from tests.interop.sipp import Run, run_sipp
+from tests.interop.sipp import SCENARIOS, Run, run_sipp, scenario_text
 from tests.interop.sounds import ALIGNED, Samples, Speech, assert_same_sound
 from tests.servers import Speaker, in_process
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AT_ONCE = 8
 FIRST_DEVICE = 3000
@@ -94,7 +93,8 @@ async def perform(case: Case, server: Speaker, folder: Path, turn: asyncio.Semap
 def chosen_devices(request: pytest.FixtureRequest) -> set[str]:
     """The devices of the cases that this run of pytest asks for."""
     mine = [item for item in request.session.items if item.path == request.path]
-    cases: list[Any] = [item.callspec.params["case"] for item in mine if isinstance(item, pytest.Function)]
+    specs = [item.callspec for item in mine if isinstance(item, pytest.Function) and hasattr(item, "callspec")]
+    cases: list[Any] = [spec.params["case"] for spec in specs]
     return {case.device for case in cases}
 
 
@@ -120,6 +120,7 @@ async def outcomes(
             await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 async def test_what_a_client_sends_is_recorded_or_refused_as_it_should(
     case: Case, outcomes: dict[str, "asyncio.Task[Outcome]"]
@@ -137,6 +138,14 @@ async def test_what_a_client_sends_is_recorded_or_refused_as_it_should(
     for recording, sound in zip(outcome.recordings, outcome.sounds, strict=True):
         assert_recording(case, outcome, recording)
         assert_sound(case, outcome.speech, *sound)
+
+
+def test_every_scenario_is_played_and_is_xml() -> None:
+    played = {shape.scenario or shape.name for shape in SHAPES} | {"restart_in_mid_call"}
+    assert {file.stem for file in SCENARIOS.glob("*.xml")} == played
+    for name in played:
+        root = etree.fromstring(scenario_text(name).encode())
+        assert root.tag == "scenario" and root.get("name")
 
 
 def assert_call(case: Case, call: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from earshot.core.sound import NoFreePort
 from earshot.engine.directory import Directory, device_of_signalling
 from earshot.engine.inputs import CodecFacts, LegFacts, SessionChanged, SessionClosed, SessionOpened
 from earshot.telephony.identify import EXTENSION, Identity, identify, number_of
-from earshot.telephony.recording_session import RecordingSession, described
+from earshot.telephony.recording_session import RecordingSession, described, telling_headers
 from earshot.telephony.sdp import OFFERED, Codec, Sdp, build_answer, build_offer, parse_sdp
 from earshot.telephony.sip.events import (
     AckMissing,
@@ -32,6 +32,7 @@ from earshot.telephony.sip.events import (
     SessionRefreshed,
     SessionRefused,
 )
+from earshot.telephony.sip.message import Headers, Request
 from earshot.telephony.sip.uas import UserAgentServer
 
 log = structlog.get_logger(__name__)
@@ -44,9 +45,11 @@ RETRY_AFTER_S = 5
 
 @dataclass(slots=True)
 class _Live:
-    """One dialog's session: what was described, and per media line the leg and its port."""
+    """One dialog's session: what was described, and per media line the leg and its port. `headers` are those of the
+    first INVITE that say something of the call."""
 
     session: RecordingSession
+    headers: tuple[tuple[str, str], ...] = ()
     legs: dict[int, tuple[int, int]] = field(default_factory=dict)
     codecs: dict[int, dict[int, Codec]] = field(default_factory=dict)
     device: str = ""
@@ -116,7 +119,7 @@ class Signalling:
             self._refuse(offered, device, signalled, refusal, 503)
             return
         lines = range(1) if offered.offer is None else offered.offer.usable_lines
-        live = _Live(session, device=device)
+        live = _Live(session, telling_headers(offered.request), device=device)
         try:
             for index in lines:
                 self._open_leg(live, index)
@@ -280,7 +283,9 @@ class Signalling:
     def _restored(self, application: Mapping[str, Any], remote_sdp: str, device: str) -> _Live:
         metadata = [text.encode("latin-1") for text in application.get("metadata", [])]
         media = parse_sdp(remote_sdp) if remote_sdp else None
-        live = _Live(described(None, media, metadata, None), device=device)
+        headers = tuple((name, value) for name, value in application.get("headers", []))
+        first = Request("INVITE", "", Headers(headers))
+        live = _Live(described(None, media, metadata, first), headers, device=device)
         live.legs = {int(index): (leg, port) for index, (leg, port) in application.get("legs", {}).items()}
         live.codecs = {stream.m_index: dict(stream.codecs) for stream in live.session.streams}
         return live
@@ -364,7 +369,7 @@ class Signalling:
             return
         metadata = [document.decode("latin-1") for document in live.session.raw_metadata]
         legs = {str(index): [leg, port] for index, (leg, port) in live.legs.items()}
-        self._uas.note(key, {"legs": legs, "metadata": metadata})
+        self._uas.note(key, {"legs": legs, "metadata": metadata, "headers": live.headers})
         dialog = self._uas.dialog(key)
         if dialog is not None and dialog.established:
             self._recorder.note(NOTE + key, dialog.to_state())

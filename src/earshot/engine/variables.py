@@ -4,6 +4,7 @@ A `CallVariables` is a frozen value; `changed()` gives a new one. The names are 
 reference.md 2.3 in snake case; the wire names in capitals live in the protocol tables only.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
@@ -42,36 +43,31 @@ class CallVariables:
     cti_initiated: str = ""
 
     def changed(self, changes: dict[str, Any]) -> Self:
-        """A copy with `changes` applied. The keys `user1` to `user15` set one place of `users`."""
+        """A copy with `changes` applied. The keys `user1` to `user15` set one place of `users`; others than these and
+        the names of the fields are ignored."""
         if not changes:
             return self
-        values = {name: getattr(self, name) for name in FIELD_NAMES}
-        return type(self)(**_applied(values, changes))
+        known = {name: getattr(self, name) for name in FIELD_NAMES}
+        return self.of(known | changes)
 
     @classmethod
-    def of(cls, said: dict[str, Any]) -> Self:
-        """The variables of a call of which nothing is known but `said` (keys as in `changed`)."""
-        return cls(**_applied({}, said))
+    def of(cls, said: Mapping[str, Any]) -> Self:
+        """The variables of a call of which nothing is known but `said` (keys as in `changed`, others are ignored).
+
+        Made for every message about a call, hence by slots: the `__init__` of a frozen dataclass costs thrice as much.
+        """
+        made = object.__new__(cls)
+        for name, put, unset in _SLOTS:
+            put(made, said.get(name, unset))
+        users = [said.get(name, value) for name, value in zip(USER_INDEX, made.users, strict=True)]
+        _put_users(made, tuple(users))
+        return made
 
 
-def _applied(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`values`, by field, with `changes` put in."""
-    numbered: dict[int, str] = {}
-    for name, value in changes.items():
-        place = USER_INDEX.get(name)
-        if place is None:
-            values[name] = value
-        else:
-            numbered[place] = value
-    if numbered:
-        users = list(values.get("users", NO_USERS))
-        for place, value in numbered.items():
-            users[place] = value
-        values["users"] = tuple(users)
-    return values
-
-
-NO_USERS = ("",) * USER_FIELDS
+_SLOTS = tuple(
+    (field.name, getattr(CallVariables, field.name).__set__, field.default) for field in fields(CallVariables)
+)
+_put_users = CallVariables.__dict__["users"].__set__
 FIELD_NAMES = frozenset(field.name for field in fields(CallVariables))
 USER_INDEX = {f"user{number}": number - 1 for number in range(1, USER_FIELDS + 1)}
 """The keys user1 to user15 and their places in `CallVariables.users`."""

@@ -190,6 +190,11 @@ class MemoryStore:
         ]
         return replace(call, recordings=tuple(sealed for _, _, sealed in sorted(mine, key=lambda row: row[:2])))
 
+    async def call_number(self, key: str) -> int | None:
+        """See `earshot.ports.Store.call_number`."""
+        self._answer()
+        return next((number for number, call in self._calls.items() if call.key == key), None)
+
     async def verdict_counts(self) -> dict[tuple[str, str], int]:
         """See `earshot.ports.Store.verdict_counts`."""
         self._answer()

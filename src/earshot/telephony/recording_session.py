@@ -63,6 +63,15 @@ class RecordingSession:
     raw_metadata: tuple[bytes, ...] = ()
 
 
+TELLING = ("From", "To", "Call-ID", "Session-ID", "Cisco-Guid", "User-to-User", "X-Cisco-Recording-Participant")
+"""The headers of an INVITE that say something of the call."""
+
+
+def telling_headers(request: Request) -> tuple[tuple[str, str], ...]:
+    """What must be kept of the first INVITE so that `described` can be asked again after a restart."""
+    return tuple((name, value) for name in TELLING for value in request.headers.all(name))
+
+
 def described(
     before: RecordingSession | None, media: Sdp | None, metadata: Sequence[bytes], request: Request | None
 ) -> RecordingSession:

@@ -17,9 +17,6 @@ from earshot.web.peaks import SMALL_COLUMNS, SMALL_HEIGHT, picture, small_path
 from earshot.web.replies import respond
 
 WAV: Final = "audio/wav"
-BATCH: Final = 200
-CALLS_LOOKED_AT: Final = 1_000
-"""How many calls before a recording are looked through for the one it belongs to."""
 
 SMALL_PICTURE: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" preserveAspectRatio="none">'
@@ -137,14 +134,7 @@ def facts(variables: CallVariables) -> list[tuple[str, str]]:
 
 
 async def call_of(store: Store, row: RecordingRow) -> tuple[int, FinishedCall] | None:
-    """Number and details of the call a recording belongs to: looked for among the calls that began before it."""
-    place = (row.sealed.recording_time + 1.0, 2**63 - 1)
-    for _ in range(CALLS_LOOKED_AT // BATCH):
-        calls = await store.calls(None, BATCH, place)
-        for number, call in calls:
-            if call.key == row.sealed.call_key:
-                return number, await store.call(number) or call
-        if len(calls) < BATCH:
-            break
-        place = (calls[-1][1].started_at, calls[-1][0])
-    return None
+    """Number and details of the call a recording belongs to."""
+    number = await store.call_number(row.sealed.call_key)
+    call = await store.call(number) if number is not None else None
+    return (number, call) if number is not None and call is not None else None

@@ -31,6 +31,7 @@ KEYS_AT_ONCE = 500
 NEW_CALLS, NEW_RECORDINGS = Insert(CALLS), Insert(RECORDINGS)
 COUNTS = Query(sa.select(CALLS.c.verdict, CALLS.c.reason, sa.func.count()).group_by(CALLS.c.verdict, CALLS.c.reason))
 ONE_CALL = Query(sa.select(*CALL_COLUMNS, CALLS.c.metadata).where(CALLS.c.ident == bindparam("ident")))
+CALL_NUMBER = Query(sa.select(CALLS.c.ident).where(CALLS.c.key == bindparam("key")))
 RECORDINGS_OF_CALL = Query(
     sa.select(*WHOLE_COLUMNS)
     .select_from(WITH_AGENT)
@@ -105,6 +106,11 @@ class Calls:
             recordings = tuple(as_whole_recording(one).sealed for one in sealed)
             return as_call(row, metadata=tuple(orjson.loads(row[-1])), recordings=recordings)[1]
         return None
+
+    async def call_number(self, key: str) -> int | None:
+        """See `earshot.ports.Store.call_number`."""
+        rows = await self._database.read(CALL_NUMBER, key=key)
+        return int(rows[0][0]) if rows else None
 
     async def verdict_counts(self) -> dict[tuple[str, str], int]:
         """See `earshot.ports.Store.verdict_counts`."""
