@@ -39,8 +39,8 @@ MANY = 100
 DEPTH = 32
 FRESH_AT_ONCE = 16
 WARM_S = 0.3
-REST_S = 0.15
-REST_SHARE = 0.04
+REST_S = 0.4
+REST_SHARE = 0.08
 REST_AT_MOST_S = 60.0
 P99_CONNECTIONS = 20
 P99_PER_SECOND = 500.0
@@ -159,7 +159,7 @@ class Measured:
         return lanes
 
     def rest(self) -> None:
-        """Wait until the process does nothing any more: every ended call has its row."""
+        """Wait until the process does nothing any more, for longer than the journal waits: every ended call has its row."""
         until = time.monotonic() + REST_AT_MOST_S
         before = self.cpu_s()
         while time.monotonic() < until:

@@ -48,7 +48,7 @@ class Callers:
     async def open(self) -> None:
         """Bind the client's socket."""
         peer = ("127.0.0.1", self.sip_port)
-        clock, rng = SystemClock(), random.Random(1)
+        clock, rng = SystemClock(), random.Random()
         self._client = RecordingClient(transport_for("UDP", peer), peer, clock, self.spawner, rng)
         await self._client.open()
         self._calls: dict[int, RecordedCall] = {}

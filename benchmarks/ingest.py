@@ -29,7 +29,7 @@ from benchmarks.rows import SealedRows
 from benchmarks.rtpengine import Rtpengine, is_installed
 from benchmarks.usage import resident_mb, usage_of
 from benchmarks.voices import Voices
-from benchmarks.windows import PACKETS_PER_CALL_S, WINDOW_S, Cost, Window, cost_of, windows
+from benchmarks.windows import PACKETS_PER_CALL_S, WINDOW_S, Cost, Window, beyond_ingest, cost_of, windows
 from tests.servers import LiveServer
 
 FIRST_PORT, LAST_PORT = 10_000, 31_999
@@ -40,14 +40,18 @@ SETTLE_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealing:
-    """The second phase: calls that ended, their mean length, CPU seconds for each beyond ingest (all, and in sealing
-    processes), seconds from the last packet to the row, and the longest queue."""
+    """The second phase: calls that ended, their mean length, CPU milliseconds for each beyond ingest by thread and in
+    the sealing processes, and seconds from the last packet to the row."""
 
     ended: int
     length_s: float
-    cpu_ms_per_call: float
-    sealing_ms_per_call: float
+    cpu_ms: dict[str, float]
     to_row_s: dict[str, float]
+
+    @property
+    def cpu_ms_per_call(self) -> float:
+        """All of it."""
+        return sum(self.cpu_ms.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,7 @@ class Run:
         await paced(rate, len(oldest), replace)
         await self._rows.until({extension_of(number) for number in oldest}, self._wanted.patience)
         used = usage_of(self._pid).since(before)
-        ingest_s = cost.median / 1e6 * (self._voices.packets() - sent)
+        packets = self._voices.packets() - sent
         ended = {number: self._callers.ended[number] for number in oldest}
         waits = sorted(
             self._rows.found[extension_of(number)].seen_at - call.said.ended_at
@@ -134,8 +138,7 @@ class Run:
         return Sealing(
             ended=len(ended),
             length_s=statistics.fmean(call.length_s for call in ended.values()),
-            cpu_ms_per_call=max(0.0, used.total_s - ingest_s) / len(ended) * 1e3,
-            sealing_ms_per_call=used.children_s / len(ended) * 1e3,
+            cpu_ms={name: spent / len(ended) * 1e3 for name, spent in beyond_ingest(used, cost, packets).items()},
             to_row_s={
                 "median": statistics.median(waits),
                 "p95": waits[int(0.95 * (len(waits) - 1))],
@@ -217,10 +220,10 @@ def shown(result: Result) -> list[tuple[str, str, str]]:
         ("last packet to sealed row", " ".join(f"{name} {s:.2f} s" for name, s in sealing.to_row_s.items()), ""),
         (
             "set up, end and seal a call",
-            f"{sealing.cpu_ms_per_call:.1f} ms CPU, {sealing.sealing_ms_per_call:.1f} in sealing processes, "
-            f"at {sealing.length_s:.0f} s a call",
+            f"{sealing.cpu_ms_per_call:.1f} ms CPU at {sealing.length_s:.0f} s a call",
             "",
         ),
+        *((f"  {name}", f"{ms:.2f} ms", "") for name, ms in sealing.cpu_ms.items() if ms >= 0.05),
         (
             "all-in, per call",
             f"{result.all_in_percent:.4f} % of a core: {100 / result.all_in_percent:.0f} calls per core",

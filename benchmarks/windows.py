@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from benchmarks.usage import Usage, usage_of
 
 WINDOW_S = 2.0
+SEALING_PROCESSES = "sealing processes"
 PACKETS_PER_CALL_S = 100
 """Two legs of 50 packets a second."""
 
@@ -67,3 +68,12 @@ def cost_of(measured: Sequence[Window]) -> Cost:
         worst=max(totals),
         by_thread={name: cost for name, cost in sorted(by_thread.items(), key=lambda item: -item[1]) if cost >= 0.005},
     )
+
+
+def beyond_ingest(used: Usage, cost: Cost, packets: int) -> dict[str, float]:
+    """Seconds of processor time beside what receiving `packets` cost, by thread and in the child processes."""
+    names = used.threads.keys() | cost.by_thread.keys()
+    beyond = {
+        name: used.threads.get(name, 0.0) - cost.by_thread.get(name, 0.0) / 1e6 * packets for name in sorted(names)
+    }
+    return {**beyond, SEALING_PROCESSES: used.children_s}

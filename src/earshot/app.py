@@ -71,7 +71,7 @@ log = structlog.get_logger(__name__)
 
 WATCH_S = 1.0
 STORE_RETRY_S = 2.0
-STORE_START_S = 5.0
+STORE_START_S = 3.0
 STORE_CLOSE_S = 1.0
 LOCK_WAIT_S = 1.0
 """How long a write waits for another process's lock on the database before it is tried again."""

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import structlog
 import typer
@@ -22,6 +22,18 @@ cli.add_typer(user_cli, name="user")
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of journal, recordings and database.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to bind to; 127.0.0.1 unless told otherwise.")]
+
+
+class _LogStream:
+    """Standard error that never fails: a full disk under the log must not stop what is logged about."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 def configure_logging(settings: Settings) -> None:
@@ -41,7 +53,7 @@ def configure_logging(settings: Settings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _LogStream())),
     )
 
 

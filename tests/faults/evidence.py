@@ -5,6 +5,7 @@ import random
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from earshot.ports import FinishedCall, SealedRecording, Store
 from earshot.simulate.client import RecordingClient
 from earshot.simulate.codecs import frames
 from earshot.simulate.offer import Party, Session
-from earshot.simulate.phones import Phones
+from earshot.simulate.phones import LiveCall, Phones
 from earshot.simulate.sender import Sender
 from earshot.simulate.speech import AGENT, CUSTOMER, conversations
 from earshot.simulate.transport import transport_for
@@ -29,6 +30,7 @@ from earshot.tasks import Spawner
 
 PACKETS_A_SECOND = 50
 FLUSH_S = 0.25
+DRAIN_S = 0.2
 TOLERANCE_S = 1.0
 """What a busy machine may add to any of the times that are measured here."""
 
@@ -69,6 +71,11 @@ async def until_rows(data_dir: Path, *devices: str, timeout_s: float = 60.0) -> 
         except TimeoutError:
             raise AssertionError(f"no rows of {sorted(missing)} after {timeout_s:g} s") from None
         return await rows(store)
+
+
+def of_device(calls: list[FinishedCall], device: str) -> list[FinishedCall]:
+    """The calls of one device."""
+    return [call for call in calls if call.variables.device_id == device]
 
 
 async def until(holds: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
@@ -116,9 +123,26 @@ async def server_at(data_dir: Path, calls: int = 10, **settings: Any) -> AsyncIt
             await server.kill()
 
 
+@dataclass(frozen=True)
+class PhoneSystem:
+    """Simulated phones that do as the test says, over their SIP client and their RTP sender."""
+
+    phones: Phones
+    client: RecordingClient
+    sender: Sender
+
+    async def ring(self, device: str) -> LiveCall:
+        """A call of the device with somebody outside, with sound."""
+        return await self.phones.ring(session(device), TALK)
+
+    def fall_silent(self, call: LiveCall, *streams: int) -> None:
+        """Send nothing any more of these streams (of all, when none is named), and say nothing about it."""
+        self.sender.pause([leg for number, leg in call.legs.items() if number in (streams or (0, 1))])
+
+
 @asynccontextmanager
-async def phones_at(server: Speaker, transport: str = "udp", calls: int = 8) -> AsyncIterator[Phones]:
-    """Simulated phones that call `server`: `ring`, `hold`, `resume` and `hang_up` as the test says."""
+async def phones_at(server: Speaker, transport: str = "udp", calls: int = 8) -> AsyncIterator[PhoneSystem]:
+    """Simulated phones that call `server`."""
     for party in (AGENT, CUSTOMER):
         frames(TALK, party, "PCMU")
     clock, spawner, rng = SystemClock(), Spawner(), random.SystemRandom()
@@ -128,7 +152,7 @@ async def phones_at(server: Speaker, transport: str = "udp", calls: int = 8) -> 
     try:
         await client.open()
         sender.start()
-        yield Phones(client, sender, rng)
+        yield PhoneSystem(Phones(client, sender, rng), client, sender)
     finally:
         sender.close()
         await client.close()

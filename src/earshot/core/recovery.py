@@ -31,7 +31,7 @@ def restore(events: list[dict[str, Any]], core: int) -> Restored:
             _replay(restored, event)
         except (LookupError, ValueError, TypeError) as failure:
             restored.skipped += 1
-            log.error("journal_event_skipped", event=str(event)[:200], why=repr(failure))
+            log.error("journal_event_skipped", record=str(event)[:200], why=repr(failure))
     return restored
 
 

@@ -204,8 +204,11 @@ class RtpListener:
         self._owed = min(self._owed + (now - self._counted_at) / settings.period_s * len(ring), len(ring))
         self._counted_at = now
         if self._owed >= 1.0:
-            start = self._cursor if self._cursor < len(ring) else 0
-            done = self._drain_slice(ring[start : start + int(self._owed)])[0]
+            due, start = int(self._owed), self._cursor % len(ring)
+            # Round the ring: were it cut at its end, ports that are added all the time would keep the others waiting.
+            ports = ring[start : start + due]
+            ports += ring[: due - len(ports)]
+            done = self._drain_slice(ports)[0]
             self._cursor = start + done
             self._owed -= done
         is_behind = self._owed >= 2 * len(ring) / ticks

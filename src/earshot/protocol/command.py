@@ -113,7 +113,7 @@ class Command:
     example: tuple[tuple[str, str], ...] = ()
     done: bool = False
     spelt: Mapping[str, Parameter] = field(init=False, repr=False, compare=False)
-    plain: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    plain: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         spelt = {parameter.name: parameter for parameter in self.parameters}
@@ -136,7 +136,7 @@ class Command:
                 raise ValueError(f"{self.name} returns {possible.label}, which has no number")
         plain = {name: p.name for name, p in spelt.items() if p.kind == "text" and p.limit >= ID_LIMIT}
         object.__setattr__(self, "spelt", MappingProxyType(spelt))
-        object.__setattr__(self, "plain", MappingProxyType(plain))
+        object.__setattr__(self, "plain", plain)
 
     @property
     def required(self) -> tuple[Parameter, ...]:

@@ -85,11 +85,13 @@ def decode_pairs(pairs: Sequence[tuple[str, str]], door: Door, root: str = "") -
 
     Of a repeated name the last value that is not blank counts (reference.md F19).
     """
-    fields = {tag.upper(): text.strip() for tag, text in pairs}
-    if len(fields) != len(pairs):
-        fields |= {tag.upper(): text.strip() for tag, text in pairs if text.strip()}
-    request_id = fields.pop("REQUESTID", "")
-    kind = (fields.pop("TYPE", "") or fields.pop("REQUESTTYPE", "") or root).upper()
+    fields = dict(pairs)
+    tags = "".join(fields)
+    if len(fields) != len(pairs) or tags.upper() != tags:
+        fields = {tag.upper(): text for tag, text in pairs}
+        fields |= {tag.upper(): text for tag, text in pairs if text.strip()}
+    request_id = fields.pop("REQUESTID", "").strip()
+    kind = (fields.pop("TYPE", "").strip() or fields.pop("REQUESTTYPE", "").strip() or root).upper()
     shown = kind[:REQUEST_ID_LIMIT]
     if not request_id or len(request_id) > REQUEST_ID_LIMIT:
         why = f"REQUESTID is longer than {REQUEST_ID_LIMIT} characters" if request_id else "REQUESTID is required"
@@ -109,7 +111,8 @@ def decode_pairs(pairs: Sequence[tuple[str, str]], door: Door, root: str = "") -
 def _fill(command: Command, request_id: str, fields: dict[str, str], door: Door) -> Request | Result:
     params: dict[str, str] = {}
     plain, spelt = command.plain, command.spelt
-    for tag, value in fields.items():
+    for tag, text in fields.items():
+        value = text.strip()
         name = plain.get(tag)
         if name is None or len(value) > ID_LIMIT:
             parameter = spelt.get(tag)
