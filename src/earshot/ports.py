@@ -12,30 +12,11 @@ from typing import Any, Protocol
 from earshot.engine.inputs import Input
 from earshot.engine.model import State
 from earshot.engine.variables import CallVariables
+from earshot.media.packets import LegFigures as LegFigures
 
 # --- recordings and calls -----------------------------------------------------------------------------------------
 
 VERDICTS = ("recorded", "not_recorded", "failed")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegFigures:
-    """What was received of one leg. Counts are packets; `lost` is what the sequence numbers say never came."""
-
-    label: str = ""
-    side: str = ""  # "agent", "other" or "mixed"
-    participant: str = ""
-    codec: str = ""
-    received: int = 0
-    lost: int = 0
-    late: int = 0
-    duplicated: int = 0
-    reordered: int = 0
-    ssrc_changes: int = 0
-    clock_jumps: int = 0
-    comfort_noise: int = 0
-    digits: str = ""
-    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

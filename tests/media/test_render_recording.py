@@ -25,7 +25,7 @@ from tests.media.synthetic import (
     tone,
 )
 
-from earshot.media.packets import Codec, LegReport, LegSource
+from earshot.media.packets import Codec, LegFigures, LegSource
 from earshot.media.render import Limits, Rendered, render_recording
 
 SECOND = 1_000_000
@@ -56,7 +56,7 @@ def test_two_legs_become_left_and_right_to_the_sample(tmp_path: Path) -> None:
     assert not whole[28000:, 1].any()
     assert (done.channels, done.sample_rate_hz, done.frames, done.duration_s) == (2, 8000, 32000, 4.0)
     assert (done.warnings, done.gaps) == ((), ())
-    assert done.leg_figures[1] == LegReport(label="agent", side="agent", codec="PCMA", received=200)
+    assert done.leg_figures[1] == LegFigures(label="agent", side="agent", codec="PCMA", received=200)
 
 
 def test_sound_before_the_start_and_after_the_stop_is_left_out(tmp_path: Path) -> None:

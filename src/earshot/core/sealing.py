@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,7 @@ from earshot.engine.model import Call, Recording
 from earshot.errors import StoreUnavailable
 from earshot.journal.format import ChainPointer
 from earshot.media.render import Limits
-from earshot.ports import FinishedCall, LegFigures, SealedRecording, Storage, Store
+from earshot.ports import FinishedCall, SealedRecording, Storage, Store
 from earshot.tasks import Spawner
 
 log = structlog.get_logger(__name__)
@@ -239,10 +239,7 @@ class Sealing:
             audio_size=rendered.size,
             peaks=rendered.peaks,
             peaks_per_second=rendered.peaks_per_second,
-            legs=tuple(
-                LegFigures(**{one.name: getattr(leg, one.name) for one in fields(LegFigures)})
-                for leg in rendered.leg_figures
-            ),
+            legs=rendered.leg_figures,
             gaps=tuple(sorted({*rendered.gaps, *known_s})),
             ended_by=call.ended_by,
         )

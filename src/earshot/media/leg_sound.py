@@ -15,7 +15,7 @@ from earshot.media.decoders import Decoder
 from earshot.media.events import Digits
 from earshot.media.intake import AROUND_US, Intake
 from earshot.media.ordering import OrderedPackets, Ordering
-from earshot.media.packets import Codec, Digit, Int64s, LegReport, LegSource, Samples
+from earshot.media.packets import Codec, Digit, Int64s, LegFigures, LegSource, Samples
 from earshot.media.rtp_columns import RtpColumns
 from earshot.media.spans import Spans
 from earshot.media.timeline import SoundPackets, Timeline
@@ -93,10 +93,10 @@ class LegSound:
         """Packets that no decoder could make sound of: of unknown payload types, or damaged."""
         return self.undecodable + sum(decoder.failed for decoder in self._open_decoders())
 
-    def report(self, silent: bool) -> LegReport:
+    def report(self, silent: bool) -> LegFigures:
         """The figures so far."""
         counts = self._ordering.counts
-        return LegReport(
+        return LegFigures(
             label=self.description.label,
             side=self.description.side,
             participant=self.description.participant,

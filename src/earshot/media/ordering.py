@@ -23,7 +23,7 @@ FRAME_TICKS = 80
 
 @dataclass(slots=True)
 class OrderCounts:
-    """Counts of packets, as in `LegReport`; `too_late` came after their time had been written to the file."""
+    """Counts of packets, as in `LegFigures`; `too_late` came after their time had been written to the file."""
 
     received: int = 0
     lost: int = 0

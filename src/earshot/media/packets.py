@@ -77,7 +77,7 @@ class LegSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LegReport:
+class LegFigures:
     """What was received of one leg. Counts are packets.
 
     `lost` never came by sequence number; `late` arrived after a packet with a higher number (and was used);

@@ -16,7 +16,7 @@ from earshot.media.canvas import saturated_sum
 from earshot.media.formats.wav import WavWriter
 from earshot.media.intake import AROUND_US, NOTHING_MORE
 from earshot.media.leg_sound import LegSound
-from earshot.media.packets import Digit, LegReport, LegSource, Samples
+from earshot.media.packets import Digit, LegFigures, LegSource, Samples
 from earshot.media.peaks import Peaks, peaks_per_second
 from earshot.media.spans import Span, intersection, merged
 
@@ -57,7 +57,7 @@ class Rendered:
     size: int
     peaks: bytes
     peaks_per_second: int
-    leg_figures: tuple[LegReport, ...]
+    leg_figures: tuple[LegFigures, ...]
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...]
     digits: tuple[Digit, ...]
@@ -216,7 +216,7 @@ def _rendered(
 
 
 def _warnings(
-    job: _Job, reports: tuple[LegReport, ...], duration_s: float, refused: int, limits: Limits
+    job: _Job, reports: tuple[LegFigures, ...], duration_s: float, refused: int, limits: Limits
 ) -> tuple[str, ...]:
     heard = {
         side for side in job.sides for leg in reports if not leg.silent and leg.side in SIDES.get(side, ("mixed",))
