@@ -180,9 +180,13 @@ async def running(data_dir: Path, *extra: str, env: dict[str, str] | None = None
 
 @asynccontextmanager
 async def in_process(data_dir: Path, **settings: Any) -> AsyncIterator[Speaker]:
-    """The same server inside the running loop: real sockets, started in a fraction of the time."""
+    """The same server inside the running loop: real sockets, started in a fraction of the time.
+
+    `settings` are those of `earshot.config`, but `rtp_ports` is how many.
+    """
     ports: dict[str, Any] = {f"{name}_port": 0 for name in ("api", "events", "http", "sip")}
-    chosen = load(data_dir=data_dir, rtp_ports=free_rtp_ports(), disk_reserve_mb=0, **ports, **settings)
+    rtp_ports = free_rtp_ports(settings.pop("rtp_ports", 60))
+    chosen = load(data_dir=data_dir, rtp_ports=rtp_ports, disk_reserve_mb=0, **ports, **settings)
     server = Server(chosen)
     await server.start()
     found: dict[str, Any] = {
