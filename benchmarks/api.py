@@ -3,7 +3,7 @@
 The server is a real `earshot serve`, the echo a process of its own, the client a third; all on loopback. Windows of the
 two alternate, and each ratio is of neighbours, so that what else the machine does strikes both; medians are printed.
 CPU per request is that of the whole server process until it has come to rest: of a CALLSTART it holds the journal with
-its fsync and, where the call is ended by the next CALLSTART of its device, verdict and row of that call.
+its fsync, and of one that restarts its device, or a CALLSTOP, also the verdict and the row of the call that ended.
 
     python -m benchmarks.api                  everything
     python -m benchmarks.api --calls 0        without the part that records calls
@@ -24,19 +24,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from benchmarks import wire
+from benchmarks.api_requests import DEPTH, KINDS, TEST, Kind
 from benchmarks.wire import Done, Exchange, Task
 from tests.servers import LiveServer, free_rtp_ports, running
 
-DEVICES = 200
 MANY = 100
-DEPTH = 32
 FRESH_AT_ONCE = 16
 WARM_S = 0.3
 REST_S = 0.4
@@ -45,8 +43,6 @@ REST_AT_MOST_S = 60.0
 P99_CONNECTIONS = 20
 P99_PER_SECOND = 500.0
 MOST_P99_MS = 20.0
-GOALS = {"TEST": 0.6, "CALLSTART": 0.15}
-"""Least share of the echo's requests per second, on 100 connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,66 +63,6 @@ MODES = (
 )
 
 
-# --- requests -----------------------------------------------------------------------------------------------------
-
-
-def request(kind: str, fields: dict[str, str]) -> bytes:
-    """One request as a client of the protocol writes it."""
-    inner = "".join(f"<{tag}>{text}</{tag}>" for tag, text in fields.items())
-    return f"<REQUEST><TYPE>{kind}</TYPE><REQUESTID>1000</REQUESTID>{inner}</REQUEST>\r\n".encode()
-
-
-def call_fields(device: int, call: int) -> dict[str, str]:
-    """A CALLSTART with everything a contact centre knows: 30 fields."""
-    return {
-        "DEVICEID": str(4000 + device),
-        "DEVICEALIAS": str(7000 + device),
-        "STATIONNAME": f"DESK-{device:04d}",
-        "SYS_USER": f"agent{device:04d}",
-        "CRM_USER": f"crm-{device:04d}",
-        "CALLINSTANCE": "1",
-        "GROUP": "Sales",
-        "GATE": "Gold Queue",
-        "ANI": f"614555{call:04d}",
-        "DNIS": "8005551000",
-        **{f"USER{number}": f"Customer value {number:02d} of {call:05d}" for number in range(1, 16)},
-        "CALLID": f"00001-{call:08d}-1700000000",
-        "PRIORITY": "5",
-        "CALLDIRECTION": "I",
-        "MAXRECORDTIME": "3600",
-        "CTIINITIATED": "Y",
-    }
-
-
-def tests() -> Iterator[bytes]:
-    """TEST, for ever."""
-    while True:
-        yield request("TEST", {})
-
-
-def starts() -> Iterator[bytes]:
-    """CALLSTART of one device after the other: each ends the call before it on the same device."""
-    while True:
-        for device in range(DEVICES):
-            yield request("CALLSTART", call_fields(device, device))
-
-
-def starts_and_stops() -> Iterator[bytes]:
-    """CALLSTART and CALLSTOP of one device after the other."""
-    while True:
-        for device in range(DEVICES):
-            yield request("CALLSTART", call_fields(device, device))
-            yield request("CALLSTOP", {"DEVICEID": str(4000 + device), "CALLINSTANCE": "1"})
-
-
-KINDS: dict[str, tuple[Callable[[], Iterator[bytes]], int]] = {
-    "TEST": (tests, DEPTH),
-    "CALLSTART": (starts, DEVICES),
-    "CALLSTART, CALLSTOP": (starts_and_stops, 2 * DEVICES),
-}
-"""The requests by the name of what is measured, and after how many they repeat."""
-
-
 # --- those who are measured ----------------------------------------------------------------------------------------
 
 
@@ -142,24 +78,32 @@ class Measured:
         """Processor time of the process until now, all threads."""
         return time.clock_gettime(self._cpu_clock)
 
-    def lanes(self, kind: str, mode: Mode) -> list[list[Exchange]]:
+    def lanes(self, kind: Kind, mode: Mode) -> list[list[Exchange]]:
         """What each connection sends: the requests are dealt out so that a device stays on its connection."""
-        make, count = KINDS[kind]
-        requests = list(islice(make(), max(count, mode.connections)))
-        share = max(1, len(requests) // mode.connections // 2 * 2)
+        requests = kind.requests
+        share = len(requests) // mode.connections // 2 * 2
         lanes = []
         for first in range(0, share * mode.connections, share):
-            mine = requests[first % len(requests) :][:share]
-            if mode.depth > 1:
-                mine = (mine * mode.depth)[: len(mine) * mode.depth // len(mine) * len(mine)]
-                chunks = [mine[at : at + mode.depth] for at in range(0, len(mine), mode.depth)]
-            else:
-                chunks = [[one] for one in mine]
+            chunks = [requests[at : at + mode.depth] for at in range(first, first + share, mode.depth)]
             lanes.append([(b"".join(chunk), sum(map(self.answer_bytes, chunk))) for chunk in chunks])
         return lanes
 
+    def undo(self, kind: Kind) -> None:
+        """Send what ends the calls of a window."""
+        if kind.undo is None:
+            return
+        requests = list(kind.undo())
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            answers = connection.makefile("rb")
+            for at in range(0, len(requests), DEPTH):
+                chunk = requests[at : at + DEPTH]
+                connection.sendall(b"".join(chunk))
+                for _ in chunk:
+                    answers.readline()
+        self.rest()
+
     def rest(self) -> None:
-        """Wait until the process does nothing any more, for longer than the journal waits: every ended call has its row."""
+        """Wait until the process does nothing for longer than the journal waits: every ended call has its row."""
         until = time.monotonic() + REST_AT_MOST_S
         before = self.cpu_s()
         while time.monotonic() < until:
@@ -236,18 +180,20 @@ def window(pipe: Connection, server: Measured, task: Task, depth: int) -> Window
 
 
 def compare(
-    pipe: Connection, echo: Measured, recorder: Measured, kind: str, mode: Mode, rounds: int, seconds: float
+    pipe: Connection, echo: Measured, recorder: Measured, kind: Kind, mode: Mode, rounds: int, seconds: float
 ) -> float:
     """Alternate windows of both, print one line; returns the median ratio of requests per second."""
     pairs = []
     for server in (echo, recorder):
         task = Task(port=server.port, lanes=server.lanes(kind, mode), seconds=seconds, fresh=mode.fresh)
-        window(pipe, server, replace(task, seconds=WARM_S), mode.depth)
         pairs.append((server, task))
     found: dict[Measured, list[Window]] = {echo: [], recorder: []}
-    for number in range(rounds):
+    for number in range(-1, rounds):
         for server, task in pairs if number % 2 == 0 else reversed(pairs):
-            found[server].append(window(pipe, server, task, mode.depth))
+            measured = window(pipe, server, task if number >= 0 else replace(task, seconds=WARM_S), mode.depth)
+            if number >= 0:
+                found[server].append(measured)
+        recorder.undo(kind)
 
     def median(server: Measured, figure: str) -> float:
         return float(statistics.median(getattr(one, figure) for one in found[server]))
@@ -256,7 +202,7 @@ def compare(
     ratio = statistics.median(ours.per_second / bare.per_second for bare, ours in both)
     cpu_ratio = statistics.median(bare.cpu_us / ours.cpu_us for bare, ours in both)
     print(
-        f"{kind:20s} {mode.name:30s} {ratio:6.3f} {cpu_ratio:7.3f} {median(recorder, 'per_second'):9.0f} "
+        f"{kind.name:20s} {mode.name:30s} {ratio:6.3f} {cpu_ratio:7.3f} {median(recorder, 'per_second'):9.0f} "
         f"{median(echo, 'per_second'):9.0f} {median(recorder, 'cpu_us'):8.1f} {median(echo, 'cpu_us'):7.1f} "
         f"{median(recorder, 'p50_ms'):8.3f} {median(recorder, 'p99_ms'):8.3f} {median(recorder, 'rest_s'):6.1f}",
         flush=True,
@@ -281,13 +227,14 @@ def throughput(server: LiveServer, only: str, rounds: int, seconds: float) -> li
         recorder = Measured(server.process.pid, server.api_port, answers_of(server.api_port))
         print(HEAD)
         for kind in KINDS:
-            if only not in kind:
+            if only not in kind.name:
                 continue
             for mode in MODES:
                 ratio = compare(pipe, bare, recorder, kind, mode, rounds, seconds)
-                goal = GOALS.get(kind)
-                if goal is not None and mode.connections == MANY and ratio < goal:
-                    missed.append(f"{kind} on {MANY} connections reaches {ratio:.3f} of the echo, the goal is {goal}")
+                if kind.goal is not None and mode.connections == MANY and ratio < kind.goal:
+                    missed.append(
+                        f"{kind.name} on {MANY} connections: {ratio:.3f} of the echo, the goal is {kind.goal}"
+                    )
     return missed
 
 
@@ -297,7 +244,7 @@ def throughput(server: LiveServer, only: str, rounds: int, seconds: float) -> li
 def latency(pipe: Connection, server: Measured, seconds: float) -> Done:
     """TEST at a set rate on some connections."""
     mode = Mode(name="", connections=P99_CONNECTIONS)
-    pipe.send(Task(port=server.port, lanes=server.lanes("TEST", mode), seconds=seconds, per_second=P99_PER_SECOND))
+    pipe.send(Task(port=server.port, lanes=server.lanes(TEST, mode), seconds=seconds, per_second=P99_PER_SECOND))
     done: Done = pipe.recv()
     return done
 
@@ -362,7 +309,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="windows of each server per line; 0 leaves the part out")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a window")
-    parser.add_argument("--only", default="", help=f"part of a name: {', '.join(KINDS)}")
+    parser.add_argument("--only", default="", help=f"part of a name: {'; '.join(one.name for one in KINDS)}")
     parser.add_argument("--calls", type=int, default=500, help="calls in the second part; 0 leaves it out")
     parser.add_argument("--call-seconds", type=float, default=10.0, help="for how long TEST is asked meanwhile")
     chosen = parser.parse_args()

@@ -7,7 +7,6 @@ rule: the client does the same system calls for either server; how many bytes ma
 
 import asyncio
 import ctypes
-import random
 import select
 import signal
 import socket
@@ -20,16 +19,11 @@ from multiprocessing.connection import Connection
 from typing import cast
 
 import uvloop
+from benchmarks.callers import Callers, paced
 
-from earshot.clock import SystemClock
-from earshot.simulate.client import RecordingClient
 from earshot.simulate.load import Load, run_load
-from earshot.simulate.offer import Party, Session
-from earshot.simulate.transport import UdpTransport
-from earshot.tasks import Spawner
 
 CALLS_PER_SECOND = 100
-FIRST_DEVICE = 5000
 TICK_S = 0.05
 DIE_WITH_PARENT = 1
 IP_BIND_ADDRESS_NO_PORT = 24
@@ -221,21 +215,9 @@ def phones(pipe: Connection, sip_port: int, calls: int, seconds: float) -> None:
 
 
 async def _placed(sip_port: int, calls: int) -> list[int]:
-    clock, spawner = SystemClock(), Spawner()
-    peer = ("127.0.0.1", sip_port)
-    caller = RecordingClient(UdpTransport(peer), peer, clock, spawner, random.Random(1))
-    await caller.open()
-
-    async def place(number: int) -> list[int]:
-        await asyncio.sleep(number / CALLS_PER_SECOND)
-        parties = (
-            Party(number=str(FIRST_DEVICE + number), name="Agent"),
-            Party(number=f"+1202555{number:04d}", name="Customer"),
-        )
-        placed = await caller.invite(Session(parties=parties), (40000, 40002))
-        return [target.port for target in placed.targets if target is not None]
-
-    answered = await asyncio.gather(*(place(number) for number in range(calls)))
-    await caller.close()
-    await spawner.close()
-    return [port for ports in answered for port in ports]
+    callers = Callers(sip_port, None)
+    await callers.open()
+    await paced(CALLS_PER_SECOND, calls, callers.place)
+    ports = callers.ports()
+    await callers.close()
+    return ports

@@ -7,6 +7,7 @@ that list read backwards, so that nothing that was accepted is lost.
 import asyncio
 import contextlib
 import fcntl
+import gc
 import re
 import resource
 import secrets
@@ -564,6 +565,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await server.start()
+    gc.collect()
+    gc.freeze()  # what was built until now is no garbage: a full collection among calls need not look through it
     for name, address in server.addresses.items():
         announce(f"{name} {address}")
     announce("ready")

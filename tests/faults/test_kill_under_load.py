@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import socket
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,12 +75,12 @@ class Outage:
         return self.up - self.down + FLUSH_S + TOLERANCE_S
 
 
-async def leave_connections_open(server: LiveServer) -> None:
-    """Clients that hang on: nothing said, half a request, a request whose answer nobody reads."""
+def clients_that_hang_on(server: LiveServer, until_then: ExitStack) -> None:
+    """Connections with nothing said, half a request, or requests whose answers nobody reads."""
     for port in (server.api_port, server.http_port, server.sip_port, server.events_port):
         for said in (b"", b"<REQUEST><TYPE>", b"GET / HT", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50):
-            _, writer = await asyncio.open_connection(server.host, port)
-            writer.write(said)
+            client = until_then.enter_context(socket.create_connection((server.host, port)))
+            client.sendall(said)
 
 
 async def outage_of(server: LiveServer, planned: bool) -> Outage:
@@ -86,9 +88,10 @@ async def outage_of(server: LiveServer, planned: bool) -> Outage:
     loop = asyncio.get_running_loop()
     down = loop.time()
     if planned:
-        await leave_connections_open(server)
-        assert await server.stop() == 0
-        assert loop.time() - down < 5.0
+        with ExitStack() as until_then:
+            clients_that_hang_on(server, until_then)
+            assert await server.stop() == 0
+            assert loop.time() - down < 5.0
     else:
         await server.kill()
     await server.start()

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earshot.telephony.rtp import classify, header_columns, sequence_step
+from earshot.telephony.rtp import classify, headers_of, sequence_step
 
 
 def rows_of(datagrams: list[bytes], width: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -37,11 +37,19 @@ def test_every_datagram_is_judged_as_one_by_one(sent: list[bytes]) -> None:
         assert ("rtp" if rtp else "rtcp" if rtcp else "junk") == one_by_one(datagram)
 
 
+def test_that_all_are_rtp_is_said_only_when_it_is_so() -> None:
+    plain, with_sources = b"\x80\x08" + bytes(14), b"\x91\x60" + bytes(20)
+    for sent, only in (([plain] * 3, True), ([plain, with_sources], True), ([plain, b"\x80\xc8" + bytes(6)], False)):
+        assert classify(*rows_of(sent)).only_rtp is only
+
+
 def test_header_fields() -> None:
-    rows, _ = rows_of([struct.pack(">BBHII", 0x80, 0x88, 65535, 4_000_000_000, 0xDEADBEEF)])
-    header = header_columns(rows)[0]
-    assert (header["flags"], header["type"], header["sequence"]) == (0x80, 0x88, 65535)
-    assert (header["timestamp"], header["ssrc"]) == (4_000_000_000, 0xDEADBEEF)
+    other = struct.pack(">BBHII", 0x90, 0x00, 7, 1, 2)
+    rows, _ = rows_of([other, struct.pack(">BBHII", 0x80, 0x88, 65535, 4_000_000_000, 0xDEADBEEF)])
+    headers = headers_of(rows, np.array([1, 0]))
+    assert headers.payload_type.tolist() == [8, 0]
+    assert headers.sequence.tolist() == [65535, 7]
+    assert headers.ssrc.tolist() == [0xDEADBEEF, 2]
 
 
 @given(st.integers(0, 65535), st.integers(-32768, 32767))

@@ -52,7 +52,7 @@ class Recorder:
         self.now_us = now_us
         self.busy = Channels(channels, now_us())
         self._take_channels()
-        self.notes: dict[str, dict[str, Any]] = {}
+        self.notes: dict[str, dict[str, Any] | orjson.Fragment] = {}
         self.listeners: list[Listener] = []
         self.seal: Callable[[str], None] = lambda _: None
         self.release_leg: Callable[[int], None] = lambda _: None
@@ -150,9 +150,11 @@ class Recorder:
         """Keep `body` in the journal under `name`, or forget it (None), so that a restart finds it again."""
         if body is None:
             self.notes.pop(name, None)
+            self.journal.append_event({"note": name, "body": None})
         else:
-            self.notes[name] = body
-        self.journal.append_event({"note": name, "body": body})
+            # Each checkpoint writes every note again: as text, that costs a copy.
+            self.notes[name] = text = orjson.Fragment(orjson.dumps(body))
+            self.journal.append_event({"note": name, "body": text})
 
     def has_free_channel(self) -> bool:
         """Whether one more call can be recorded."""

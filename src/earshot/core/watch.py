@@ -73,10 +73,14 @@ class Watch:
 
     def _over(self, session: Session, now_us: int) -> str:
         """Why the session is to be ended now; empty if it is not."""
+        is_held = bool(session.legs) and all(facts.held for facts in session.legs)
+        young_us = self._settings.media_timeout_s * MICROSECONDS
+        if not is_held and session.key not in self._resumed and now_us - session.opened_us <= young_us:
+            return ""
         heard_us = max((self._recorder.sound.last_heard_us(facts.leg) for facts in session.legs), default=0)
         since_us = max(heard_us, session.opened_us, self._resumed_us)
         limit_s, why = self._settings.media_timeout_s, "silence"
-        if session.legs and all(facts.held for facts in session.legs):
+        if is_held:
             limit_s = self._settings.hold_timeout_s
             self._held[session.key] = now_us
             self._resumed.discard(session.key)

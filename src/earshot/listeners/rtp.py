@@ -166,6 +166,14 @@ class RtpListener:
         """What the port has heard, as of its last drain. Raises KeyError."""
         return self._figures.of(self._ports[port].place)
 
+    def packets(self, port: int) -> int:
+        """RTP packets the port has heard, as of its last drain. Raises KeyError."""
+        return self._figures.packets(self._ports[port].place)
+
+    def last_heard_us(self, port: int) -> int:
+        """Journal time of the last of them, 0 for never. Raises KeyError."""
+        return self._figures.last_us(self._ports[port].place)
+
     def packets_total(self) -> int:
         """RTP packets heard on all ports since the start; never goes down."""
         return self._figures.packets_total
@@ -245,11 +253,10 @@ class RtpListener:
         kinds = classify(drained.rows, drained.lengths)
         self._figures.add(places, drained, kinds, times_us)
         wanted_places = self._attached[places] & ~self._masked[places]
-        good = kinds.rtp & ~drained.oversize
         counts, lengths, rows, overflow = drained.counts, drained.lengths, drained.rows, drained.overflow
-        if not (good.all() and wanted_places.all()):
+        if not (kinds.only_rtp and not drained.any_oversize and wanted_places.all()):
             owner = np.repeat(np.arange(len(places)), counts)
-            keep = good & wanted_places[owner]
+            keep = kinds.rtp & ~drained.oversize & wanted_places[owner]
             counts = np.bincount(owner[keep], minlength=len(places))
             chosen = np.flatnonzero(keep)
             if len(chosen) < len(keep):
@@ -257,5 +264,7 @@ class RtpListener:
                 overflow = (
                     overflow[chosen] if len(lengths) and lengths.max() > rows.shape[1] else overflow[: len(chosen)]
                 )
-        active = counts > 0
-        self._sink.append_media(self._slots[places[active]], counts[active], times_us, lengths, rows, overflow)
+        if not counts.all():
+            active = counts > 0
+            places, counts = places[active], counts[active]
+        self._sink.append_media(self._slots[places], counts, times_us, lengths, rows, overflow)

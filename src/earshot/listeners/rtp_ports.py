@@ -4,10 +4,13 @@ Pure: no sockets, time is passed in. The one rule: a port that was just freed is
 last stream may still arrive.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 
 from earshot.errors import EarshotError
+
+_AT_ONCE = 16
 
 
 class NoFreePort(EarshotError):
@@ -22,9 +25,9 @@ class PortPool:
         if not 0 < first <= last <= 65535:
             raise ValueError(f"{first}-{last} is no range of ports")
         ports = [port for port in range(first, last + 1) if not even_only or port % 2 == 0]
-        self._free = deque(ports)
+        self._free = OrderedDict.fromkeys(ports)
         self._known = frozenset(ports)
-        self._cooling: deque[tuple[int, float]] = deque()
+        self._cooling: OrderedDict[int, float] = OrderedDict()
         self._used: set[int] = set()
         self._cool_down_s = cool_down_s
 
@@ -36,7 +39,10 @@ class PortPool:
     def candidates(self, now: float) -> Iterator[int]:
         """The free ports, longest unused first; take one with `take()`."""
         self._warm(now)
-        return iter(tuple(self._free))
+        passed = 0
+        while some := tuple(islice(self._free, passed, passed + _AT_ONCE)):
+            yield from some
+            passed += sum(port in self._free for port in some)
 
     def take(self, port: int) -> None:
         """Mark a port as used, free or cooling (a restart binds the ports of its calls again) or out of the range.
@@ -46,15 +52,14 @@ class PortPool:
         if port in self._used:
             raise NoFreePort(f"port {port} is in use")
         self._used.add(port)
-        if port in self._free:
-            self._free.remove(port)
-        self._cooling = deque(entry for entry in self._cooling if entry[0] != port)
+        self._free.pop(port, None)
+        self._cooling.pop(port, None)
 
     def give_back(self, port: int, now: float) -> None:
         """The port is no longer used; it cools down from now on."""
         self._used.remove(port)
         if port in self._known:
-            self._cooling.append((port, now + self._cool_down_s))
+            self._cooling[port] = now + self._cool_down_s
 
     def put_aside(self, port: int, now: float) -> None:
         """Somebody else has the port: try it again after a cool-down."""
@@ -62,5 +67,5 @@ class PortPool:
         self.give_back(port, now)
 
     def _warm(self, now: float) -> None:
-        while self._cooling and self._cooling[0][1] <= now:
-            self._free.append(self._cooling.popleft()[0])
+        while self._cooling and next(iter(self._cooling.values())) <= now:
+            self._free[self._cooling.popitem(last=False)[0]] = None

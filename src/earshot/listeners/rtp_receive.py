@@ -47,7 +47,8 @@ _MESSAGE = np.dtype(
     ]
 )
 """struct mmsghdr on 64-bit Linux."""
-_ANSWERS = ["control_length", "flags", "length"]
+_CONTROL_LENGTH, _FLAGS, _LENGTH = 5, 6, 7
+"""Where the answers of the kernel stand in it, counted in 8 bytes: what pads them stays 0."""
 
 
 def open_socket(host: str, port: int, buffer_bytes: int) -> socket.socket:
@@ -76,7 +77,8 @@ class Drained:
     """What a drain brought. Arrays are views of the receiver's buffers, valid until its next drain.
 
     `counts` int64[sockets]; for the N datagrams in their order: `rows` uint8[N, 256], `overflow` uint8[N, 1792],
-    `lengths` int64[N], `stamps_us` int64[N] wall-clock µs (0 if the kernel gave none), `oversize` bool[N] (cut off);
+    `lengths` int64[N], `stamps_us` int64[N] wall-clock µs (0 if the kernel gave none), `oversize` bool[N] (cut off)
+    and whether any is;
     `dropped` (socket index, datagrams its kernel buffer has dropped in all) pairs of sockets that said so.
     """
 
@@ -86,6 +88,7 @@ class Drained:
     lengths: NDArray[np.int64]
     stamps_us: NDArray[np.int64]
     oversize: NDArray[np.bool_]
+    any_oversize: bool
     dropped: Sequence[tuple[int, int]]
 
 
@@ -111,6 +114,9 @@ class Receiver:
         self._messages["vector_length"] = 2
         self._messages["control"] = np.uint64(self._control.ctypes.data) + numbers * np.uint64(_CONTROL_BYTES)
         self._messages["control_length"] = _CONTROL_BYTES
+        self._answers = self._messages.view(np.int64).reshape(self.slots, -1)
+        none = np.zeros(0, np.int64)
+        self._nothing = (self._rows[:0], self._overflow[:0], none, none, np.zeros(0, np.bool_), False, ())
         base = self._messages.ctypes.data
         self._places = [ctypes.c_void_p(base + _MESSAGE.itemsize * number) for number in range(self.slots)]
 
@@ -132,13 +138,13 @@ class Receiver:
                 counts.append(count)
             else:
                 counts.append(0)
+        if not used:
+            return Drained(np.zeros(len(counts), np.int64), *self._nothing)
         return self._collect(np.array(counts, np.int64), used)
 
     def _collect(self, counts: NDArray[np.int64], used: int) -> Drained:
-        messages = self._messages[:used]
-        answers = messages[_ANSWERS].copy()
-        controlled = answers["control_length"]
-        control = self._control[:used]
+        answers, control = self._answers[:used], self._control[:used]
+        controlled = answers[:, _CONTROL_LENGTH]
         stamps_us = control[:, 2] * 1_000_000
         stamps_us += control[:, 3] // 1_000
         unusual = controlled != _STAMP_BYTES
@@ -149,13 +155,8 @@ class Receiver:
             told = np.flatnonzero(controlled > _STAMP_BYTES)
             lost = (control[told, 6] & 0xFFFFFFFF).tolist()
             dropped = list(dict(zip(owners[told].tolist(), lost, strict=True)).items())
-        messages["control_length"] = _CONTROL_BYTES
-        return Drained(
-            counts,
-            self._rows[:used],
-            self._overflow[:used],
-            answers["length"].astype(np.int64),
-            stamps_us,
-            (answers["flags"] & _TRUNCATED) != 0,
-            dropped,
-        )
+        controlled[:] = _CONTROL_BYTES
+        oversize = (answers[:, _FLAGS] & _TRUNCATED) != 0
+        lengths = answers[:, _LENGTH].copy()
+        rows, overflow = self._rows[:used], self._overflow[:used]
+        return Drained(counts, rows, overflow, lengths, stamps_us, oversize, bool(oversize.any()), dropped)

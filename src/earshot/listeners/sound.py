@@ -3,7 +3,6 @@
 from earshot.core.sound import NoFreePort
 from earshot.listeners import rtp_ports
 from earshot.listeners.rtp import RtpListener
-from earshot.listeners.rtp_figures import PortFigures
 
 
 class LegSound:
@@ -41,16 +40,12 @@ class LegSound:
             self._rtp.close_port(port)
 
     def packets(self, leg: int) -> int:
-        figures = self._figures(leg)
-        return figures.packets if figures else 0
+        port = self._ports.get(leg)
+        return self._rtp.packets(port) if port is not None else 0
 
     def last_heard_us(self, leg: int) -> int:
-        figures = self._figures(leg)
-        return figures.last_us if figures else 0
+        port = self._ports.get(leg)
+        return self._rtp.last_heard_us(port) if port is not None else 0
 
     def free_ports(self) -> int:
         return self._rtp.free_ports()
-
-    def _figures(self, leg: int) -> PortFigures | None:
-        port = self._ports.get(leg)
-        return self._rtp.figures(port) if port is not None else None

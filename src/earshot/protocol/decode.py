@@ -6,8 +6,8 @@ The one rule: no command has a line of its own here; whatever differs between th
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from earshot.errors import BadInput
 from earshot.protocol.command import Command, Door
@@ -34,8 +34,7 @@ _SALVAGED = {
 _SALVAGE_WINDOW = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request that its command accepts.
 
     `params` holds the values by canonical name, stripped and brought to the form of their kind; a parameter that came

@@ -37,6 +37,7 @@ _ROOT_SO_FAR = re.compile(rb"<(?:[A-Za-z_:][\w:.\-]{0,127})?")
 _TAG_EDGE = re.compile(rb"[<>]")
 _IN_REQUEST = re.compile(rb"<(?:/(request)\s{0,32}>|request[\s/>]|!--|!\[CDATA\[)", re.IGNORECASE)
 _IN_OTHER = re.compile(rb"<(?:/([A-Z_:][\w:.\-]{0,127})\s{0,32}>|request[\s/>]|!--|!\[CDATA\[)", re.IGNORECASE)
+_SHORTEST = len(b"<request></request>")
 _USUAL_GAPS = frozenset((b"", b"\r\n", b"\n", b"\0", b"\r"))
 _LONGEST_TOKEN = 170
 _LOOK_BEHIND = 8
@@ -100,9 +101,10 @@ class FrameReader:
     def _take_plain_messages(self, data: bytes) -> int:
         """The common case at full speed: whole messages without attributes, comments or CDATA. Returns their end."""
         at = 0
-        while (begin := _PLAIN_START.match(data, at)) is not None:
-            end = _IN_REQUEST.search(data, begin.end())
-            if end is None or end.lastindex is None:
+        while len(data) - at >= _SHORTEST:
+            begin = _PLAIN_START.match(data, at)
+            end = _IN_REQUEST.search(data, begin.end()) if begin is not None else None
+            if begin is None or end is None or end.lastindex is None:
                 break
             start, at = begin.start(1), end.end()
             self._out.append(data[start:at] if at - start <= self.max_bytes else TOO_LARGE)

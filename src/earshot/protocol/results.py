@@ -6,7 +6,7 @@ The one rule: a label is emitted only if it stands in `CODES`, so that no answer
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Union
 
 if TYPE_CHECKING:
     from earshot.protocol.decode import Request
@@ -89,8 +89,7 @@ class Shape:
 STANDARD = Shape()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The answer to one request. `label` is a key of `CODES`; `body` holds the nodes after the standard ones.
 
     `request_type` and `request_id` are echoed as they came, empty where the request had none.

@@ -7,6 +7,7 @@ what a number looks like, and what nobody said stays empty.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import unquote
 
@@ -43,6 +44,7 @@ class Identity:
     how: How
 
 
+@lru_cache(maxsize=4096)
 def number_of(aor: str) -> str:
     """The user part of an address without scheme, parameters and plus; the host when there is no user."""
     uri = parse_uri(aor)

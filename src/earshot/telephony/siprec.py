@@ -194,12 +194,14 @@ def _once(participants: list[Participant]) -> tuple[Participant, ...]:
     return tuple(kept.values())
 
 
-def _stream_ids(element: etree._Element, name: str) -> tuple[str, ...]:
-    ids = []
+def _stream_ids(element: etree._Element) -> tuple[list[str], list[str]]:
+    """The streams that are sent and those that are received, by the children of one element."""
+    ids: dict[str, list[str]] = {"send": [], "recv": []}
     for child in _children(element):
-        if _name(child) == name:
-            ids.append((child.text or "").strip() or _id(child, "stream"))
-    return tuple(dict.fromkeys(identity for identity in ids if identity))
+        known = ids.get(_name(child))
+        if known is not None and (identity := (child.text or "").strip() or _id(child, "stream")):
+            known.append(identity)
+    return ids["send"], ids["recv"]
 
 
 def _associations(by_name: dict[str, list[etree._Element]]) -> tuple[ParticipantStreams, ...]:
@@ -207,10 +209,10 @@ def _associations(by_name: dict[str, list[etree._Element]]) -> tuple[Participant
     merged: dict[str, ParticipantStreams] = {}
     for kind in ("participant", "participantstreamassoc"):
         for element in by_name.get(kind, ()):
-            identity = _id(element, "participant") if kind == "participant" else _reference(element, "participant")
-            sends, receives = _stream_ids(element, "send"), _stream_ids(element, "recv")
+            sends, receives = _stream_ids(element)
             if not sends and not receives:
                 continue
+            identity = _id(element, "participant") if kind == "participant" else _reference(element, "participant")
             known = merged.get(identity, ParticipantStreams(identity))
             merged[identity] = ParticipantStreams(
                 identity,

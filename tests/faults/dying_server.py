@@ -1,0 +1,24 @@
+"""`earshot` with one word more in front: it kills its own process, as a crash would, when sealing reaches that step."""
+
+import os
+import signal
+import sys
+from functools import partial
+
+from earshot import app, cli
+
+
+def main() -> None:
+    """Run the command line; the first word is the step."""
+    last_step = sys.argv.pop(1)
+
+    def reached(step: str) -> None:
+        if step == last_step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    app.Server = partial(app.Server, reached=reached)  # type: ignore[assignment,misc]
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
