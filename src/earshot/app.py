@@ -171,6 +171,10 @@ class Server:
         """End in order: no new calls, doors closed, all that was heard journalled. Calls go on at the next start."""
         await self._undo.aclose()
 
+    def warm_up(self) -> None:
+        """Begin a sealing process now, so that the first call that ends need not wait for it."""
+        self._pool.warm_up()
+
     async def _start(self, undo: contextlib.AsyncExitStack) -> None:
         undo.enter_context(data_dir_lock(self.folders.root))
         self.folders.work.mkdir(parents=True, exist_ok=True)
@@ -567,6 +571,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     await server.start()
     gc.collect()
     gc.freeze()  # what was built until now is no garbage: a full collection among calls need not look through it
+    gc.set_threshold(20_000, 20, 20)  # and there is little garbage in cycles: look for it less often
+    server.warm_up()
     for name, address in server.addresses.items():
         announce(f"{name} {address}")
     announce("ready")

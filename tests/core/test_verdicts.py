@@ -27,8 +27,8 @@ def call(ended_by: str, *announced: str, sound: bool = True, **more: object) -> 
         (call("callstop", "api", sound=False), 0, Verdict("failed", "no_session")),
         (call("too_long", "api", sound=False), 0, Verdict("failed", "no_session")),
         (call("no_free_channel", "siprec", sound=False), 0, Verdict("failed", "no_free_channel")),
-        (call("out_of_disk_space", "siprec", sound=False), 0, Verdict("failed", "out_of_disk_space")),
-        (call("out_of_disk_space", "api", sound=False), 0, Verdict("failed", "no_session")),
+        (call("out_of_disk_space", "api", sound=False, stopped_us=0), 0, Verdict("failed", "out_of_disk_space")),
+        (call("out_of_disk_space", "api", sound=False, stopped_us=9), 0, Verdict("failed", "no_session")),
         (call("bye", leniencies={"bye_without_tag": 1}), 5, Verdict("recorded", "bye", ("short", "lenient"))),
         (
             call("not_resumed", gaps=[Gap(from_us=0, until_us=1, why="restart")]),

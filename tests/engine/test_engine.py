@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from earshot.engine.effects import Announce, DropLeg, Effect, KeepLeg, NameRecording, SealCall
 from earshot.engine.inputs import (
     INPUT_TYPES,
+    CallRefused,
     CallStored,
     EndCall,
     Input,
@@ -209,6 +210,16 @@ def test_an_ended_call_can_be_updated_until_it_is_stored() -> None:
     assert story.only_call().variables.users[0] == "late"
     story.tell(CallStored(call=story.only_call().key))
     assert story.state.calls == {}
+
+
+@pytest.mark.parametrize("by", ["api", "siprec"])
+def test_a_refused_call_begins_and_ends_at_once(by: Any) -> None:
+    story = Story()
+    told = CallRefused(device_id="555", why="out_of_disk_space", said={"ani": "614"}, by=by, instance="7")
+    assert kinds(story.tell(told)) == ["CALLSTOP", "SealCall"]
+    call = story.only_call()
+    assert (call.announced_by, call.variables.ani, call.instance) == ([by], "614", "7")
+    assert call.stopped_us == call.started_us and not call.attachments
 
 
 def test_a_restart_marks_a_gap_in_open_calls_only() -> None:

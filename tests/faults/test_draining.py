@@ -1,6 +1,7 @@
 """While the process ends: BYE is answered, new calls are refused and counted, and nothing waits for a slow client."""
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,24 @@ async def until_accepted(port: int) -> None:
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert await reader.read()
     writer.close()
+
+
+async def test_a_start_that_fails_is_undone(tmp_path: Path) -> None:
+    rtp_ports = free_rtp_ports()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = load(
+            data_dir=tmp_path / "data",
+            rtp_ports=rtp_ports,
+            api_port=taken.getsockname()[1],
+            events_port=0,
+            http_port=0,
+            sip_port=0,
+        )
+        with pytest.raises(OSError, match="address"):
+            await Server(settings).start()
+    server = await started(tmp_path / "data", rtp_ports, 0)
+    await server.stop()
+    assert await problems(tmp_path / "data") == []
 
 
 async def test_the_failure_of_a_task_is_told() -> None:

@@ -78,6 +78,18 @@ def test_legs_come_back_as_they_were_sent(script: list[tuple[int, list[bytes], s
             assert contents(read_leg(directory, leg, found.tail)) == sent[leg]
 
 
+async def test_who_waits_for_the_next_flush_does_not_hasten_it(tmp_path: Path, open_journal: Any) -> None:
+    async with open_journal(tmp_path, settings=JournalSettings(flush_interval_s=3600)) as writer:
+        await asyncio.wait_for(writer.settled(), 5)  # there is nothing to wait for
+        position = writer.append_event({"a": 1})
+        waiting = asyncio.ensure_future(writer.settled())
+        _, pending = await asyncio.wait([waiting], timeout=0.2)
+        assert pending and writer.durable < position
+        await writer.sync()
+        await asyncio.wait_for(waiting, 5)
+        assert writer.durable >= position
+
+
 async def test_events_come_back_in_order(tmp_path: Path, open_journal: Any) -> None:
     async with open_journal(tmp_path) as writer:
         for number in range(20):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 
 from earshot.api.context import Context
 from earshot.api.variables import changes_in
-from earshot.engine.inputs import Input, StartCall, StartRecording, StopCall, StopRecording, UpdateCall
+from earshot.engine.inputs import CallRefused, Input, StartCall, StartRecording, StopCall, StopRecording, UpdateCall
 from earshot.errors import StoreUnavailable
 from earshot.protocol.decode import Request
 from earshot.protocol.results import DEVICE_INVALID, Result, failed, ok, sent_to_cores
@@ -30,14 +30,28 @@ def _lookup_only(request: Request) -> tuple[str, ...]:
     return () if request.get("DEVICEID") else ("DEVICEALIAS", "STATIONNAME")
 
 
+def _refusal(context: Context) -> str:
+    """The label under which every core refuses new calls now; empty while one of them takes calls."""
+    refusals = {link.refuses_new_calls() for link in context.cores.links}
+    return "" if "" in refusals or not refusals else refusals.pop()
+
+
+def _refused(context: Context, request: Request, device: str, label: str) -> Result:
+    """Say so to the client, and give the call its verdict like any other."""
+    why = label.removeprefix("API_ERROR_").lower()
+    changes, instance = changes_in(request), _instance(request) or ""
+    context.cores.send(CallRefused(device_id=device, instance=instance, why=why, said=changes, by="api"))
+    return failed(request, label, "No recording can begin now")
+
+
 def call_start(context: Context, request: Request) -> Result:
-    refused = {link.refuses_new_calls() for link in context.cores.links}
-    if refused and "" not in refused:
-        return failed(request, refused.pop(), "No recording can begin now")
     device = context.resolve(request)
     if device is None:
         return failed(request, DEVICE_INVALID, NO_DEVICE)
     instance = _instance(request) or ""
+    refusal = _refusal(context)
+    if refusal:
+        return _refused(context, request, device, refusal)
     return _send(context, request, StartCall(device_id=device, instance=instance, changes=changes_in(request)))
 
 
@@ -94,6 +108,9 @@ def record_start(context: Context, request: Request) -> Result:
     device = context.resolve(request)
     if device is None:
         return failed(request, DEVICE_INVALID, NO_DEVICE)
+    refusal = _refusal(context)
+    if refusal and not any(link.state.open_call(device, _instance(request)) for link in context.cores.links):
+        return _refused(context, request, device, refusal)
     told = StartRecording(device_id=device, instance=_instance(request), changes=changes_in(request))
     return _send(context, request, told)
 

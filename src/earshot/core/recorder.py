@@ -163,7 +163,7 @@ class Recorder:
     def refuse_call(self, device_id: str, signalled: dict[str, Any], why: str) -> None:
         """A call that was signalled and cannot be recorded still gets its verdict."""
         log.error("call_refused", device=device_id, why=why)
-        self.apply(CallRefused(device_id=device_id, signalled=signalled, why=why))
+        self.apply(CallRefused(device_id=device_id, said=signalled, why=why))
 
     # --- life of the process ----------------------------------------------------------------------------------------
 

@@ -29,6 +29,10 @@ class SealingPool:
                 self.close()
             raise
 
+    def warm_up(self) -> None:
+        """Begin a process before there is work for it: that takes it seconds."""
+        self._begun().submit(os.getpid)
+
     def _begun(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(

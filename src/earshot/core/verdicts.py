@@ -50,6 +50,6 @@ def verdict_of(call: Call, packets: int, warnings: Sequence[str]) -> Verdict:
         restarted = ("interrupted",) if any(gap.why == "restart" for gap in call.gaps) else ()
         return Verdict("recorded", reason, tuple(dict.fromkeys((*warnings, *lenient, *restarted))))
     if not call.attachments:
-        refused = reason in REFUSED or (reason == "out_of_disk_space" and "api" not in call.announced_by)
+        refused = reason in REFUSED or (reason == "out_of_disk_space" and call.stopped_us == call.started_us)
         return Verdict("failed", reason if refused else "no_session")
     return Verdict("failed", "no_sound")

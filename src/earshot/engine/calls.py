@@ -246,7 +246,7 @@ def end_call(state: State, told: EndCall, now_us: int) -> list[Effect]:
 
 def call_refused(state: State, told: CallRefused, now_us: int) -> list[Effect]:
     """A call that was refused begins and ends at once, so that it gets its verdict like any other."""
-    call = begin(state, state.device(told.device_id), "", "siprec", now_us)
-    call.said_by_signalling.update(told.signalled)
+    call = begin(state, state.device(told.device_id), told.instance, told.by, now_us)
+    (call.said_by_api if told.by == "api" else call.said_by_signalling).update(told.said)
     remember(state, call)
     return end(state, call, told.why, now_us)

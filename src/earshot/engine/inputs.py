@@ -137,11 +137,16 @@ class CallStored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRefused:
-    """A call was signalled and could not be recorded at all: `why` is no_free_channel, out_of_disk_space, ..."""
+    """A call was signalled and could not be recorded at all: `why` is no_free_channel, out_of_disk_space, ...
+
+    `said` are the call variables as whoever signalled it (`by`: siprec or api) gave them.
+    """
 
     device_id: str
     why: str
-    signalled: dict[str, Any] = field(default_factory=dict)
+    said: dict[str, Any] = field(default_factory=dict)
+    by: Literal["siprec", "api"] = "siprec"
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
