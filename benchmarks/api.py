@@ -162,6 +162,12 @@ class Window:
     rest_s: float
 
 
+def percentiles_ms(latencies: Sequence[float], *shares: float) -> list[float]:
+    """The latencies, in ms, within which `shares` of all were answered; infinite when none was."""
+    ordered = sorted(latencies)
+    return [ordered[int(share * (len(ordered) - 1))] * 1e3 if ordered else float("inf") for share in shares]
+
+
 def window(pipe: Connection, server: Measured, task: Task, depth: int) -> Window:
     """Let the client carry out `task`, wait for the server to come to rest, and count."""
     before = server.cpu_s()
@@ -169,12 +175,12 @@ def window(pipe: Connection, server: Measured, task: Task, depth: int) -> Window
     done: Done = pipe.recv()
     ended = time.monotonic()
     server.rest()
-    cuts = statistics.quantiles(done.latencies, n=100)
+    p50, p99 = percentiles_ms(done.latencies, 0.5, 0.99)
     return Window(
         per_second=done.exchanges * depth / done.seconds,
-        cpu_us=(server.cpu_s() - before) * 1e6 / (done.exchanges * depth),
-        p50_ms=cuts[49] * 1e3,
-        p99_ms=cuts[98] * 1e3,
+        cpu_us=(server.cpu_s() - before) * 1e6 / max(1, done.exchanges * depth),
+        p50_ms=p50,
+        p99_ms=p99,
         rest_s=max(0.0, time.monotonic() - ended - REST_S),
     )
 
@@ -251,8 +257,7 @@ def latency(pipe: Connection, server: Measured, seconds: float) -> Done:
 
 def p99_line(name: str, latencies: Sequence[float]) -> float:
     """Print percentiles in ms; returns the 99th."""
-    cuts = statistics.quantiles(latencies, n=1000)
-    p50, p99, p999 = (cuts[place] * 1e3 for place in (499, 989, 998))
+    p50, p99, p999 = percentiles_ms(latencies, 0.5, 0.99, 0.999)
     print(f"  {name:34s} p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   p99.9 {p999:7.2f} ms   ({len(latencies)})", flush=True)
     return p99
 

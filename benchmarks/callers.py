@@ -5,17 +5,23 @@ Not here: RTP (voices.py). The one rule: every call has an extension of its own,
 
 import asyncio
 import random
+import resource
+import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from benchmarks.voices import Said, Voices
+from tests.servers import LiveServer
 
 from earshot.clock import SystemClock
 from earshot.simulate.client import RecordedCall, RecordingClient
 from earshot.simulate.offer import Party, Session
 from earshot.simulate.transport import transport_for
 from earshot.tasks import Spawner
+
+T = TypeVar("T")
 
 FIRST_EXTENSION = 10_000
 SILENT_PORTS = (9, 11)
@@ -104,6 +110,22 @@ async def paced(per_second: float, count: int, work: Callable[[int], Awaitable[N
         for number in range(count):
             await asyncio.sleep(max(0.0, start + number / per_second - loop.time()))
             group.create_task(_as_coroutine(work(number)))
+
+
+def run_to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run a benchmark with as many open files as may be; SIGTERM ends it as Ctrl-C does, nothing is left running."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    return asyncio.run(work)
+
+
+async def end_of(server: LiveServer) -> None:
+    """End the server: politely, or else by force."""
+    try:
+        await server.stop()
+    except TimeoutError:
+        await server.kill()
 
 
 async def _as_coroutine(work: Awaitable[None]) -> None:

@@ -15,7 +15,7 @@ by the calls that ended in it. Everything stays on loopback, in one temporary fo
 import argparse
 import asyncio
 import json
-import resource
+import math
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.callers import Callers, extension_of, paced
+from benchmarks.callers import Callers, end_of, extension_of, paced, run_to_the_end
 from benchmarks.ingest_core import asyncio_callbacks
 from benchmarks.rows import SealedRows
 from benchmarks.rtpengine import Rtpengine, is_installed
@@ -129,16 +129,16 @@ class Run:
         await self._rows.until({extension_of(number) for number in oldest}, self._wanted.patience)
         used = usage_of(self._pid).since(before)
         packets = self._voices.packets() - sent
-        ended = {number: self._callers.ended[number] for number in oldest}
+        over = {number: self._callers.ended[number] for number in oldest}
+        seen = self._rows.found
         waits = sorted(
-            self._rows.found[extension_of(number)].seen_at - call.said.ended_at
-            for number, call in ended.items()
-            if extension_of(number) in self._rows.found
+            seen[extension_of(number)].seen_at - call.said.ended_at if extension_of(number) in seen else math.inf
+            for number, call in over.items()
         )
         return Sealing(
-            ended=len(ended),
-            length_s=statistics.fmean(call.length_s for call in ended.values()),
-            cpu_ms={name: spent / len(ended) * 1e3 for name, spent in beyond_ingest(used, cost, packets).items()},
+            ended=len(over),
+            length_s=statistics.fmean(call.length_s for call in over.values()),
+            cpu_ms={name: spent / len(over) * 1e3 for name, spent in beyond_ingest(used, cost, packets).items()},
             to_row_s={
                 "median": statistics.median(waits),
                 "p95": waits[int(0.95 * (len(waits) - 1))],
@@ -169,7 +169,7 @@ async def ours(calls: int, wanted: argparse.Namespace, folder: Path, asyncio_us:
             await callers.close()
     finally:
         voices.close()
-        await server.kill()
+        await end_of(server)
         print(server.log()[-2000:], end="")
 
 
@@ -300,10 +300,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Raise the limit of open files (the peers need it, the server does so itself), and run."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(run(arguments()))
+    """Run as the command line says."""
+    run_to_the_end(run(arguments()))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.callers import run_to_the_end
 from benchmarks.voices import Voices
 
 from earshot.clock import SystemClock
@@ -202,13 +203,11 @@ def main() -> None:
     parser.add_argument("--peer-calls", type=int, default=100, help="calls of the asyncio run (it reaches about 400)")
     parser.add_argument("--stages", action="store_true", help="time the stages too (adds a little cost)")
     chosen = parser.parse_args()
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for calls in chosen.calls:
-        peer = asyncio.run(asyncio_callbacks(chosen.peer_calls, chosen.seconds))
+        peer = run_to_the_end(asyncio_callbacks(chosen.peer_calls, chosen.seconds))
         print(f"asyncio, one callback per packet, nothing stored: {peer:.1f} µs/packet ({chosen.peer_calls} calls)")
         with tempfile.TemporaryDirectory() as directory:
-            cost = asyncio.run(ours(calls, chosen.seconds, Path(directory), chosen.stages))
+            cost = run_to_the_end(ours(calls, chosen.seconds, Path(directory), chosen.stages))
         print(f"  {peer / cost:.1f} times cheaper than asyncio callbacks")
 
 

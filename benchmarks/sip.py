@@ -13,14 +13,13 @@ Exits 1 when a call was refused. Everything stays on loopback, in a temporary fo
 import argparse
 import asyncio
 import json
-import resource
 import sys
 import tempfile
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.callers import Callers, paced
+from benchmarks.callers import Callers, end_of, paced, run_to_the_end
 from benchmarks.usage import usage_of
 from benchmarks.voices import Voices
 from benchmarks.windows import beyond_ingest, cost_of, windows
@@ -124,7 +123,7 @@ async def run(wanted: argparse.Namespace) -> Result:
             return await measure(server, voices, wanted)
         finally:
             voices.close()
-            await server.kill()
+            await end_of(server)
             print(server.log()[-2000:], end="")
 
 
@@ -137,9 +136,7 @@ def main() -> None:
     parser.add_argument("--hold", type=float, default=0.5, help="seconds between ACK and BYE")
     parser.add_argument("--dir", default=None, help="where the temporary folder goes")
     wanted = parser.parse_args()
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    result = asyncio.run(run(wanted))
+    result = run_to_the_end(run(wanted))
     total = sum(result.cpu_ms.values())
     print(f"{wanted.per_second:.0f} calls/s set up and torn down beside {result.running} that run with sound")
     refusals = ", ".join(f"{count} times {why}" for why, count in result.refused.items()) or "none"

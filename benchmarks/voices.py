@@ -4,7 +4,9 @@ Not here: signalling (callers.py), and the sending itself, which is `earshot.sim
 shares no process with what is measured, nor with what measures.
 """
 
+import contextlib
 import multiprocessing
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,7 +73,7 @@ class Voices:
 
     def close(self) -> None:
         """Stop sending and end the process."""
-        if self._process.is_alive():
+        with contextlib.suppress(OSError):  # it may have been ended by somebody else
             self._pipe.send(("close",))
             self._process.join(STOP_S)
         if self._process.is_alive():
@@ -120,6 +122,7 @@ class _Booth:
 
 
 def _send(pipe: Connection, calls: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever holds the other end
     booth = _Booth(calls)
     try:
         while True:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from earshot.app import Server
 from earshot.config import load
 from earshot.simulate import command as simulation
@@ -77,6 +79,22 @@ class Speaker:
     def log(self) -> str:
         """What it logged so far, where that is known."""
         return ""
+
+    async def figures(self) -> str:
+        """What /metrics shows."""
+        async with httpx.AsyncClient() as http:
+            return (await http.get(f"http://{self.host}:{self.http_port}/metrics")).text
+
+    async def shows(self, wanted: str, timeout_s: float = 30.0) -> None:
+        """Wait until /metrics holds `wanted`."""
+        found = ""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while wanted not in found:
+                    found = await self.figures()
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"{wanted} never came; last: {found}") from None
 
     async def simulate(self, **options: Any) -> Summary:
         """Real SIPREC calls from the simulated phone system, until they are over."""

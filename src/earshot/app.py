@@ -6,20 +6,14 @@ that list read backwards, so that nothing that was accepted is lost.
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import re
-import resource
 import secrets
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass
-from datetime import tzinfo
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -29,10 +23,11 @@ from earshot.api.cores import Cores
 from earshot.api.dispatch import Api
 from earshot.api.happenings import LiveView, event_document
 from earshot.api.media import MediaReply
-from earshot.api.metrics import Counts, Figures, Gauge
+from earshot.api.metrics import Figures
 from earshot.api.recordings import media_of
 from earshot.clock import Clock, SystemClock
 from earshot.config import Settings
+from earshot.core.naming import RecordingNames
 from earshot.core.recorder import Recorder
 from earshot.core.recovery import restore
 from earshot.core.sealing import Sealers, Sealing
@@ -41,8 +36,8 @@ from earshot.core.signalling import Signalling
 from earshot.core.watch import MB, Watch, WatchSettings
 from earshot.engine.effects import Announce
 from earshot.engine.inputs import RecorderResumed
-from earshot.engine.model import Call
-from earshot.errors import ConfigurationError, EarshotError, StoreUnavailable
+from earshot.errors import EarshotError, StoreUnavailable
+from earshot.figures import counts, gauges
 from earshot.journal.format import ChainPointer
 from earshot.journal.recovery import recover
 from earshot.journal.timeline import JournalTime
@@ -55,12 +50,11 @@ from earshot.listeners.sip import serve_sip
 from earshot.listeners.sound import LegSound
 from earshot.listeners.tcp import ApiServer, TcpLimits, serve_tcp
 from earshot.media.render import Limits
-from earshot.ports import FinishedCall, Store
+from earshot.ports import Store
+from earshot.premises import Folders, data_dir_lock, local_zone, numeric, raise_open_files, store_of
 from earshot.protocol.dialect import Dialect
 from earshot.protocol.xml import write
 from earshot.storage.local import LocalStorage
-from earshot.storage.names import object_name, windows_name
-from earshot.store.sql import SqlStore, database_at
 from earshot.tasks import Spawner
 from earshot.telephony.sip.uas import UserAgentServer
 from earshot.web.application import build_app
@@ -74,60 +68,10 @@ WATCH_S = 1.0
 STORE_RETRY_S = 2.0
 STORE_START_S = 3.0
 STORE_CLOSE_S = 1.0
-LOCK_WAIT_S = 1.0
-"""How long a write waits for another process's lock on the database before it is tried again."""
 
 
 class _Door(Protocol):
     async def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """Where things lie under the data folder."""
-
-    root: Path
-
-    @property
-    def journal(self) -> Path:
-        return self.root / "journal"
-
-    @property
-    def recordings(self) -> Path:
-        return self.root / "recordings"
-
-    @property
-    def work(self) -> Path:
-        return self.root / "sealing"
-
-
-def local_zone(name: str) -> tzinfo:
-    """The zone `name`, or this machine's own."""
-    if name:
-        return ZoneInfo(name)
-    try:
-        with open("/etc/localtime", "rb") as file:
-            return ZoneInfo.from_file(file)
-    except (OSError, ValueError):
-        return ZoneInfo("UTC")
-
-
-def store_of(settings: Settings, clock: Clock) -> SqlStore:
-    """The store of the settings, not opened."""
-    url = settings.database_url or f"sqlite:///{(settings.data_dir / 'earshot.db').absolute()}"
-    return SqlStore(database_at(url, busy_s=LOCK_WAIT_S, durable=True), clock)
-
-
-@contextlib.contextmanager
-def data_dir_lock(root: Path) -> Iterator[None]:
-    """Hold the data folder. Raises ConfigurationError when another process does."""
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / "lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigurationError(f"{root} is in use by another earshot process") from None
-        yield
 
 
 class Server:
@@ -158,7 +102,6 @@ class Server:
         self._pool = SealingPool(settings.seal_workers)
         self._doors: list[_Door] = []
         self._undo = contextlib.AsyncExitStack()
-        self._names: set[str] = set()
         self._requests: Counter[str] = Counter()
 
     async def start(self) -> None:
@@ -232,13 +175,15 @@ class Server:
             cool_down_s=settings.port_cooldown_s,
         )
         self.rtp = RtpListener(rtp_settings, self.writer, self.clock, self.time)
+        given = {one.object_name for call in restored.state.calls.values() for one in call.recordings}
+        self.names = RecordingNames(self.zone, settings.recording_path, self._is_stored, given)
         self.recorder = Recorder(
             restored.state,
             self.writer,
             LegSound(self.rtp),
             now_us=self.time.now_us,
             channels=settings.channels,
-            name_recording=self._name_recording,
+            name_recording=self.names.name,
         )
         self.recorder.release_leg = self._release_leg
         self.recorder.notes = dict(restored.notes)
@@ -254,7 +199,10 @@ class Server:
             self.folders.root,
             lambda key, why: self.signalling.end_session(key, why),
         )
-        self._names = {one.object_name for call in restored.state.calls.values() for one in call.recordings}
+
+    def _is_stored(self, name: str) -> bool:
+        path = self.storage.local_path(name)
+        return path is not None and path.exists()
 
     def _release_leg(self, leg: int) -> None:
         if leg in self.writer.tails:
@@ -304,7 +252,7 @@ class Server:
             self._core_tasks,
         )
         self.recorder.seal = self.sealing.enqueue
-        self.sealing.on_stored.append(self._names_used)
+        self.sealing.on_stored.append(self.names.stored)
 
     def _tail(self, leg: int) -> ChainPointer:
         return self.writer.leg_tail(leg) if leg in self.writer.tails else ChainPointer()
@@ -317,7 +265,7 @@ class Server:
             self.uas,
             now=self.clock.monotonic,
             directory=lambda: self.context.directory,
-            advertise=settings.advertise_host or _numeric(settings.host),
+            advertise=lambda peer: settings.advertise_host or numeric(self.uas.own_address(peer)[0]),
             pattern=re.compile(settings.extension_pattern),
         )
 
@@ -371,6 +319,8 @@ class Server:
             settings.may_connect,
         )
         undo.push_async_callback(sip.close)
+        if settings.advertise_host:
+            self.uas.own_address = lambda _: (settings.advertise_host, sip.port)
         self.signalling.deliver = sip.deliver
         sip.deliver(())
         undo.push_async_callback(self._close_api_doors)
@@ -415,11 +365,15 @@ class Server:
         await asyncio.gather(*(door.close() for door in self._doors))
 
     def _shown_host(self) -> str:
-        return f"{_numeric(self.settings.host)}:{self.http.port}"
+        return f"{numeric(self.settings.host)}:{self.http.port}"
 
     async def _open_http(self) -> HttpServer:
         registry = CollectorRegistry()
-        figures = Figures(self.recorder, self._gauges(), self._counts())
+        figures = Figures(
+            self.recorder,
+            gauges(self.recorder, self.sealing, self.rtp, self.writer),
+            counts(self.uas, self._requests),
+        )
         registry.register(figures)
         self.sealing.on_stored.append(figures.call_stored)
         checker = PasswordChecker()
@@ -438,34 +392,6 @@ class Server:
         return await serve_http(
             app, self.settings.host, self.settings.http_port, spawner=self.spawner, clock=self.clock
         )
-
-    def _gauges(self) -> list[Gauge]:
-        recorder, sealing, rtp, writer = self.recorder, self.sealing, self.rtp, self.writer
-        return [
-            Gauge(name="channels_busy", meaning="Channels that record", read=lambda: recorder.busy.busy),
-            Gauge(name="channels", meaning="Channels there are", read=lambda: len(recorder.busy.all)),
-            Gauge(name="sessions", meaning="SIP dialogs that run", read=lambda: len(recorder.state.sessions)),
-            Gauge(name="calls_to_seal", meaning="Ended calls without rows", read=lambda: sealing.waiting),
-            Gauge(name="calls_failing", meaning="Calls whose sealing failed so far", read=lambda: len(sealing.failing)),
-            Gauge(name="rtp_ports_open", meaning="RTP ports in use", read=lambda: len(rtp.open_ports())),
-            Gauge(name="rtp_ports_free", meaning="RTP ports that could be opened", read=rtp.free_ports),
-            Gauge(name="journal_dropped", meaning="Packets lost to a full disk", read=lambda: writer.dropped_packets),
-            Gauge(name="refusing", meaning="1 while new calls are refused", read=lambda: bool(recorder.refusal)),
-        ]
-
-    def _counts(self) -> list[Counts]:
-        uas, requests = self.uas, self._requests
-        return [
-            Counts(name="sip_leniencies", meaning="Faults accepted", label="fault", read=lambda: uas.leniencies),
-            Counts(
-                name="sip_refused",
-                meaning="Requests refused",
-                label="status",
-                read=lambda: {str(status): count for status, count in uas.refused.items()},
-            ),
-            Counts(name="sip_junk", meaning="No SIP at all", label="kind", read=lambda: {"message": uas.junk}),
-            Counts(name="api", meaning="What happened on the XML port", label="what", read=lambda: requests),
-        ]
 
     async def _export(self, record_id: int, wanted: str) -> MediaReply | None:
         row = await self.store.recording(record_id)
@@ -517,38 +443,6 @@ class Server:
             notices.append(f"{len(self.sealing.failing)} calls could not be sealed yet; the log says why.")
         return tuple(notices)
 
-    def _name_recording(self, call: Call, part: int) -> tuple[str, str]:
-        variables = call.variables
-
-        def taken(name: str) -> bool:
-            path = self.storage.local_path(name)
-            return name in self._names or (path is not None and path.exists())
-
-        began = call.recordings[part].from_us if part else call.started_us
-        name = object_name(
-            device_id=call.device_id,
-            device_alias=variables.device_alias,
-            at=began / 1e6,
-            zone=self.zone,
-            taken=taken,
-        )
-        self._names.add(name)
-        return name, windows_name(name, self.settings.recording_path)
-
-    def _names_used(self, finished: FinishedCall, record_ids: tuple[int, ...]) -> None:
-        self._names.difference_update(one.object_name for one in finished.recordings)
-
-
-def _numeric(host: str) -> str:
-    """The host as it may stand in SDP and URLs."""
-    return {"localhost": "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-
-
-def raise_open_files() -> None:
-    """Allow this process as many open files as it may have: every leg of a call is a socket."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
 
 async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT. `announce` is told each address, then `ready`.
@@ -571,7 +465,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     await server.start()
     gc.collect()
     gc.freeze()  # what was built until now is no garbage: a full collection among calls need not look through it
-    gc.set_threshold(20_000, 20, 20)  # and there is little garbage in cycles: look for it less often
+    gc.set_threshold(5_000, 20, 50)  # and there is little garbage in cycles: look for it less often
     server.warm_up()
     for name, address in server.addresses.items():
         announce(f"{name} {address}")

@@ -8,12 +8,12 @@ import secrets
 import signal
 from typing import Any
 
-from earshot.app import Folders, data_dir_lock, store_of
 from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.core.check import check
 from earshot.errors import ConfigurationError
 from earshot.ports import NotUnique, User
+from earshot.premises import Folders, data_dir_lock, store_of
 from earshot.protocol.xml import read_result, write_request
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary

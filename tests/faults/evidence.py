@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.servers import LiveServer, Speaker, free_rtp_ports
 
-from earshot.app import Folders, store_of
 from earshot.clock import SystemClock
 from earshot.config import load
 from earshot.operations import check_data
 from earshot.ports import FinishedCall, SealedRecording, Store
+from earshot.premises import Folders, store_of
 from earshot.simulate.client import RecordingClient
 from earshot.simulate.codecs import frames
 from earshot.simulate.offer import Party, Session

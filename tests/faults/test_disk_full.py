@@ -22,7 +22,7 @@ from tests.faults.evidence import (
 )
 from tests.servers import LiveServer
 
-from earshot.app import Folders
+from earshot.premises import Folders
 from earshot.simulate.client import Refused
 
 MB = 1024 * 1024

@@ -9,9 +9,9 @@ from tests.faults import dying_server
 from tests.faults.evidence import objects, phones_at, problems, rows_of, server_at, session, until_rows
 from tests.servers import LiveServer
 
-from earshot.app import Folders
 from earshot.core.sealing import STEPS
 from earshot.journal.recovery import recover
+from earshot.premises import Folders
 
 
 async def killed_itself(server: LiveServer) -> bool:
@@ -38,6 +38,7 @@ async def test_killed_at_each_step_in_turn(tmp_path: Path) -> None:
         server.program = normal
         await server.start()
         await until_rows(server.data_dir, "2001", "2002", "2003")
+        await server.shows("earshot_calls_to_seal 0.0")
         assert await server.stop() == 0
         assert await server.check() == ""
     found = await rows_of(server.data_dir)

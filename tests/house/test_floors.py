@@ -11,6 +11,8 @@ FLOORS = {
     "cli": 7,
     "app": 7,
     "operations": 7,
+    "premises": 7,
+    "figures": 7,
     "config": 7,
     "simulate": 6,
     "client": 6,
@@ -38,7 +40,10 @@ SAME_FLOOR_ALLOWED = {
     ("cli", "config"),
     ("cli", "operations"),
     ("app", "config"),
-    ("operations", "app"),
+    ("app", "premises"),
+    ("app", "figures"),
+    ("premises", "config"),
+    ("operations", "premises"),
     ("operations", "config"),
 }
 

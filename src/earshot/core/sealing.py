@@ -35,6 +35,9 @@ FIRST_RETRY_S = 1.0
 RETRY_S = 30.0
 STORE_RETRY_S = 1.0
 BATCH = 200
+LINGER_S = 0.25
+"""How long the rows of a finished call wait for those of others that are being sealed."""
+
 LEAD_US = 60_000
 """How much earlier than its session a recording begins: the first packet holds sound from before it arrived."""
 STEPS = ("rendered", "put", "saved", "journalled")
@@ -248,7 +251,11 @@ class Sealing:
 
     async def _save_rows(self) -> None:
         while True:
-            batch = await _some(self._finished)
+            batch = [await self._finished.get()]
+            if len(self._open) > 1:
+                # A transaction costs about the same for one call and for ten, and others are on their way.
+                await asyncio.sleep(LINGER_S)
+            batch += _there(self._finished, BATCH - 1)
             if not await self._saved(batch):
                 for finished in batch:
                     await self._saved([finished])
@@ -305,7 +312,9 @@ class Sealing:
 
 async def _some(queue: asyncio.Queue[T]) -> list[T]:
     """Wait for one, and take what waits with it, `BATCH` at most."""
-    batch = [await queue.get()]
-    while len(batch) < BATCH and not queue.empty():
-        batch.append(queue.get_nowait())
-    return batch
+    return [await queue.get(), *_there(queue, BATCH - 1)]
+
+
+def _there(queue: asyncio.Queue[T], most: int) -> list[T]:
+    """What waits in the queue now."""
+    return [queue.get_nowait() for _ in range(min(most, queue.qsize()))]

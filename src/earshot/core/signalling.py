@@ -18,7 +18,8 @@ from earshot.engine.directory import Directory, device_of_signalling
 from earshot.engine.inputs import CodecFacts, LegFacts, SessionChanged, SessionClosed, SessionOpened
 from earshot.telephony.identify import EXTENSION, Identity, identify, number_of
 from earshot.telephony.recording_session import RecordingSession, described, telling_headers
-from earshot.telephony.sdp import OFFERED, Codec, Sdp, build_answer, build_offer, parse_sdp
+from earshot.telephony.sdp import OFFERED, Codec, build_answer, build_offer, parse_sdp
+from earshot.telephony.sip.dialog import Peer
 from earshot.telephony.sip.events import (
     AckMissing,
     Event,
@@ -56,8 +57,8 @@ class _Live:
 
 
 class Signalling:
-    """`directory` gives the current directory, `advertise` the address for SDP, `deliver` sends what the server wants
-    sent (the SIP listener's)."""
+    """`directory` gives the current directory, `advertise` the address for SDP towards a peer, `deliver` sends what the
+    user agent server wants sent (the SIP listener's)."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Signalling:
         *,
         now: Callable[[], float],
         directory: Callable[[], Directory],
-        advertise: str,
+        advertise: Callable[[Peer], str],
         pattern: re.Pattern[str] = EXTENSION,
     ) -> None:
         self._recorder = recorder
@@ -127,7 +128,7 @@ class Signalling:
             self._drop_legs(live.legs.values())
             self._refuse(offered, device, signalled, "no_free_port", 503)
             return
-        answer = self._answer(offered.dialog_key, offered.offer, live)
+        answer = self._answer(offered, live)
         if answer is None:
             self._drop_legs(live.legs.values())
             self._refuse(offered, device, signalled, "not_acceptable", 488)
@@ -163,7 +164,8 @@ class Signalling:
         if status == 503:
             fields: tuple[tuple[str, str], ...] = (("Retry-After", str(RETRY_AFTER_S)),)
         else:
-            fields = (("Warning", f'305 {self._advertise} "No audio over RTP with a codec that can be recorded"'),)
+            host = self._advertise(offered.peer)
+            fields = (("Warning", f'305 {host} "No audio over RTP with a codec that can be recorded"'),)
         self._recorder.refuse_call(device, signalled, why)
         self.deliver(self._uas.refuse(offered.dialog_key, status, self._now(), fields=fields))
 
@@ -173,13 +175,15 @@ class Signalling:
         signalled, device = self._signalled(session, self._identify(session))
         self._recorder.refuse_call(device, signalled, "not_acceptable")
 
-    def _answer(self, key: str, offer: Sdp | None, live: _Live) -> str | None:
-        dialog = self._uas.dialog(key)
+    def _answer(self, offered: SessionOffered, live: _Live) -> str | None:
+        """Our description, under the address by which the peer reaches us; None when nothing can be recorded."""
+        dialog = self._uas.dialog(offered.dialog_key)
+        host = self._advertise(offered.peer)
         version = dialog.sdp_version + 1 if dialog is not None else 1
         ports = {index: port for index, (_, port) in live.legs.items()}
-        if offer is None:
-            return build_offer(list(ports.values()), self._advertise, version)
-        return build_answer(offer, ports, self._advertise, version)
+        if offered.offer is None:
+            return build_offer(list(ports.values()), host, version)
+        return build_answer(offered.offer, ports, host, version)
 
     def _change(self, offered: SessionOffered) -> None:
         """A re-INVITE or UPDATE with a new description: streams come, go, hold, resume or change their codecs."""
@@ -200,7 +204,7 @@ class Signalling:
         live.session = described(live.session, offer, offered.metadata, offered.request)
         self._changed(offered.dialog_key, live, texts_of(offered.metadata))
         self._drop_legs(gone)
-        answer = self._answer(offered.dialog_key, offer, live)
+        answer = self._answer(offered, live)
         if answer is None:
             refusal = self._uas.refuse(offered.dialog_key, 488, self._now())
             self.deliver(refusal)

@@ -219,7 +219,7 @@ class RtpListener:
             done = self._drain_slice(ports)[0]
             self._cursor = start + done
             self._owed -= done
-        is_behind = self._owed >= 2 * len(ring) / ticks
+        is_behind = bool(ring) and self._owed >= 2 * len(ring) / ticks
         self._timer = loop.call_later(_HURRY_S if is_behind else settings.period_s / ticks, self._tick)
 
     def _drain_whole(self, port: _Port) -> None:
