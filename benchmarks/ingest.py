@@ -223,7 +223,7 @@ def shown(result: Result) -> list[tuple[str, str, str]]:
             f"{sealing.cpu_ms_per_call:.1f} ms CPU at {sealing.length_s:.0f} s a call",
             "",
         ),
-        *((f"  {name}", f"{ms:.2f} ms", "") for name, ms in sealing.cpu_ms.items() if ms >= 0.05),
+        *((f"  {name}", f"{ms:.2f} ms", "") for name, ms in sealing.cpu_ms.items() if abs(ms) >= 0.05),
         (
             "all-in, per call",
             f"{result.all_in_percent:.4f} % of a core: {100 / result.all_in_percent:.0f} calls per core",
@@ -271,7 +271,8 @@ async def run(wanted: argparse.Namespace) -> None:
                 cost, packets = await theirs(calls, wanted.peer_seconds, Path(folder))
             result = replaced(result, cost, packets)
         results.append(result)
-        print(f"\n{calls} calls, {calls * PACKETS_PER_CALL_S} packets/s")
+        sent = f"{result.cost.packets_per_s:.0f} were really sent"
+        print(f"\n{calls} calls, {calls * PACKETS_PER_CALL_S} packets/s ({sent})")
         for what, how_much, goal in shown(result):
             print(f"  {what:32s} {how_much:88s} {goal}")
     print(json.dumps([document(result) for result in results]))

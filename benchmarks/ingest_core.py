@@ -35,6 +35,9 @@ from earshot.tasks import Spawner
 
 WINDOW_S = 0.5
 RAMP_S = 1.0
+PEER_PHASES = 40
+"""At how many moments within 20 ms the calls of the asyncio run are heard. What comes at one moment is taken in one
+turn of the loop and costs less; 100 real calls would be heard at 100 or 200 moments."""
 
 
 class Stages:
@@ -185,7 +188,7 @@ async def asyncio_callbacks(calls: int, seconds: float) -> float:
         transport, _protocol = await loop.create_datagram_endpoint(Counting, local_addr=("127.0.0.1", 0))
         ports.append(transport.get_extra_info("sockname")[1])
         transports.append(transport)
-    voices = Voices(calls)
+    voices = Voices(calls, phases=PEER_PHASES)
     try:
         await asyncio.to_thread(voices.play, ports)
         return float(np.median(await cost_by_window(lambda: Counting.received, seconds)))

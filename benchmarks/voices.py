@@ -20,8 +20,9 @@ from earshot.simulate.sender import Leg, Seat, Sender
 from earshot.simulate.speech import AGENT, CUSTOMER, conversations
 
 CODEC = "PCMU"
-PHASES = 40
-"""So many moments within 20 ms at which packets leave: calls of a real phone system do not speak in step."""
+PHASES = 10
+"""So many moments within 20 ms at which packets leave: calls of a real phone system do not speak in step, but each
+moment costs the sender."""
 STOP_S = 10.0
 
 Address = tuple[str, int]
@@ -38,10 +39,10 @@ class Said:
 class Voices:
     """Up to `calls` calls with two legs of PCMU each. Ends with `close()`, or with this process."""
 
-    def __init__(self, calls: int) -> None:
+    def __init__(self, calls: int, phases: int = PHASES) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_send, args=(theirs, calls), daemon=True)
+        self._process = context.Process(target=_send, args=(theirs, calls, phases), daemon=True)
         self._process.start()
         theirs.close()
         self._ask("ready")
@@ -88,12 +89,12 @@ class Voices:
 class _Booth:
     """The sending process's side of `Voices`: each method answers one word."""
 
-    def __init__(self, calls: int) -> None:
+    def __init__(self, calls: int, phases: int) -> None:
         self._talks = [one.name for one in conversations()]
         for talk in self._talks:
             for party in (AGENT, CUSTOMER):
                 frames(talk, party, CODEC)
-        self.sender = Sender(SystemClock(), calls=calls, phases=PHASES)
+        self.sender = Sender(SystemClock(), calls=calls, phases=phases)
         self._seats: dict[int, Seat] = {}
         self._legs: dict[int, tuple[Leg, ...]] = {}
 
@@ -121,9 +122,9 @@ class _Booth:
         return self.sender.figures().packets
 
 
-def _send(pipe: Connection, calls: int) -> None:
+def _send(pipe: Connection, calls: int, phases: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever holds the other end
-    booth = _Booth(calls)
+    booth = _Booth(calls, phases)
     try:
         while True:
             word, *rest = pipe.recv()

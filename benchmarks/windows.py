@@ -6,6 +6,7 @@ over the packets that were sent in the same window.
 
 import asyncio
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,10 +20,11 @@ PACKETS_PER_CALL_S = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """What was used and what was sent in one window."""
+    """What was used and what was sent in one window of `seconds`."""
 
     used: Usage
     packets: int
+    seconds: float
 
     def us_per_packet(self, thread: str = "") -> float:
         """Microseconds of processor time per packet: of one thread, or of the process without its children."""
@@ -33,22 +35,24 @@ class Window:
 async def windows(pid: int, packets: Callable[[], int], seconds: float) -> list[Window]:
     """Watch a process for so long."""
     measured = []
-    before, sent = usage_of(pid), packets()
+    before, sent, at = usage_of(pid), packets(), time.monotonic()
     for _ in range(max(1, round(seconds / WINDOW_S))):
         await asyncio.sleep(WINDOW_S)
-        now, so_far = usage_of(pid), packets()
-        measured.append(Window(used=now.since(before), packets=max(1, so_far - sent)))
-        before, sent = now, so_far
+        now, so_far, then = usage_of(pid), packets(), time.monotonic()
+        measured.append(Window(used=now.since(before), packets=max(1, so_far - sent), seconds=then - at))
+        before, sent, at = now, so_far, then
     return measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Microseconds per packet: median, best and worst window, and the medians of the threads."""
+    """Microseconds per packet: median, best and worst window, and the medians of the threads. `packets_per_s` is what
+    was really sent: less than it should be when the load generator had no core for itself."""
 
     median: float
     best: float
     worst: float
+    packets_per_s: float
     by_thread: dict[str, float]
 
     @property
@@ -66,6 +70,7 @@ def cost_of(measured: Sequence[Window]) -> Cost:
         median=statistics.median(totals),
         best=min(totals),
         worst=max(totals),
+        packets_per_s=sum(window.packets for window in measured) / sum(window.seconds for window in measured),
         by_thread={name: cost for name, cost in sorted(by_thread.items(), key=lambda item: -item[1]) if cost >= 0.005},
     )
 

@@ -465,7 +465,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     await server.start()
     gc.collect()
     gc.freeze()  # what was built until now is no garbage: a full collection among calls need not look through it
-    gc.set_threshold(5_000, 20, 50)  # and there is little garbage in cycles: look for it less often
+    gc.set_threshold(2_000, 5, 50)  # and there is little garbage in cycles: look for it less often
     server.warm_up()
     for name, address in server.addresses.items():
         announce(f"{name} {address}")

@@ -200,10 +200,9 @@ def simulate(
             seed=seed,
             quiet=quiet,
         )
-        summary = run(operations.simulate(options))
+        run(operations.simulate(options))
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong)) from None
-    typer.echo(summary.text())
 
 
 @cli.command()

@@ -211,16 +211,16 @@ class RtpListener:
         now = loop.time()
         self._owed = min(self._owed + (now - self._counted_at) / settings.period_s * len(ring), len(ring))
         self._counted_at = now
-        if self._owed >= 1.0:
-            due, start = int(self._owed), self._cursor % len(ring)
-            # Round the ring: were it cut at its end, ports that are added all the time would keep the others waiting.
-            ports = ring[start : start + due]
-            ports += ring[: due - len(ports)]
-            done = self._drain_slice(ports)[0]
-            self._cursor = start + done
-            self._owed -= done
-        is_behind = bool(ring) and self._owed >= 2 * len(ring) / ticks
-        self._timer = loop.call_later(_HURRY_S if is_behind else settings.period_s / ticks, self._tick)
+        try:
+            if self._owed >= 1.0:
+                due, start = int(self._owed), self._cursor % len(ring)
+                around = max(0, start + due - len(ring))
+                done, _ = self._drain_slice(ring[start : start + due] + ring[:around])
+                self._cursor = start + done
+                self._owed -= done
+        finally:
+            is_behind = bool(ring) and self._owed >= 2 * len(ring) / ticks
+            self._timer = loop.call_later(_HURRY_S if is_behind else settings.period_s / ticks, self._tick)
 
     def _drain_whole(self, port: _Port) -> None:
         """Drain one port until it is empty, or its receive buffer must have been twice over (a flood)."""
