@@ -7,7 +7,7 @@ start does the call again from the first step and arrives at the same files and 
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -243,7 +243,7 @@ class Sealing:
             peaks=rendered.peaks,
             peaks_per_second=rendered.peaks_per_second,
             legs=rendered.leg_figures,
-            gaps=tuple(sorted({*rendered.gaps, *known_s})),
+            gaps=tuple(sorted({*known_s, *(gap for gap in rendered.gaps if not _explained(gap, known_s))})),
             ended_by=call.ended_by,
         )
 
@@ -318,3 +318,10 @@ async def _some(queue: asyncio.Queue[T]) -> list[T]:
 def _there(queue: asyncio.Queue[T], most: int) -> list[T]:
     """What waits in the queue now."""
     return [queue.get_nowait() for _ in range(min(most, queue.qsize()))]
+
+
+def _explained(gap: tuple[float, float, str], known: Iterable[tuple[float, float, str]]) -> bool:
+    """Whether most of a gap that was found in the sound is one whose reason is known: a restart is no hold."""
+    start, stop, _ = gap
+    overlaps = (min(stop, until) - max(start, since) for since, until, _ in known)
+    return sum(overlap for overlap in overlaps if overlap > 0) > (stop - start) / 2

@@ -1,0 +1,20 @@
+"""Gaps that were found in the sound give way to those whose reason is known."""
+
+import pytest
+
+from earshot.core.sealing import _explained
+
+KNOWN = [(10.0, 16.0, "restart")]
+
+
+@pytest.mark.parametrize(
+    ("gap", "explained"),
+    [
+        ((10.1, 15.9, "hold"), True),
+        ((9.0, 17.0, "loss"), True),
+        ((2.0, 8.0, "hold"), False),
+        ((15.0, 25.0, "hold"), False),
+    ],
+)
+def test_what_a_restart_explains_is_no_other_gap(gap: tuple[float, float, str], explained: bool) -> None:
+    assert _explained(gap, KNOWN) is explained
