@@ -20,7 +20,7 @@ from tests.interop.sipp import SCENARIOS, Run, run_sipp, scenario_text
 from tests.interop.sounds import ALIGNED, Samples, Speech, assert_same_sound
 from tests.servers import Speaker, in_process
 
-AT_ONCE = 8
+AT_ONCE = 3
 FIRST_DEVICE = 3000
 SHORT_S = 0.5
 SIDE_OF_END = {"": "", "near": "agent", "far": "other"}
