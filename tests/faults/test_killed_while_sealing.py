@@ -32,8 +32,9 @@ async def test_killed_at_each_step_in_turn(tmp_path: Path) -> None:
                     exchange.fall_silent(one_sided, 1)
                     await asyncio.sleep(2.0)
                     mute = await exchange.client.invite(session("2003"), (40000, 40002))
-                    await asyncio.gather(exchange.phones.hang_up(both), exchange.phones.hang_up(one_sided))
+                    # First the mute one: sealing the others waits for the journal, and so for this BYE too.
                     await exchange.client.bye(mute)
+                    await asyncio.gather(exchange.phones.hang_up(both), exchange.phones.hang_up(one_sided))
             assert await killed_itself(server)
         server.program = normal
         await server.start()
