@@ -51,10 +51,13 @@ from earshot.listeners.sound import LegSound
 from earshot.listeners.tcp import ApiServer, TcpLimits, serve_tcp
 from earshot.media.render import Limits
 from earshot.ports import Store
-from earshot.premises import Folders, data_dir_lock, local_zone, numeric, raise_open_files, store_of
+from earshot.premises import Folders, data_dir_lock, database_of, local_zone, numeric, raise_open_files
 from earshot.protocol.dialect import Dialect
 from earshot.protocol.xml import write
+from earshot.services import House
+from earshot.services.all import SERVICES
 from earshot.storage.local import LocalStorage
+from earshot.store.sql import SqlStore
 from earshot.tasks import Spawner
 from earshot.telephony.sip.uas import UserAgentServer
 from earshot.web.application import build_app
@@ -95,7 +98,8 @@ class Server:
         self.spawner = Spawner()
         self._core_tasks = Spawner()
         self._journal_tasks = Spawner(on_failure)
-        self.store: Store = store_of(settings, self.clock)
+        self.database = database_of(settings)
+        self.store: Store = SqlStore(self.database, self.clock)
         self.storage = LocalStorage(self.folders.recordings)
         self.addresses: dict[str, str] = {}
         self._reached = reached
@@ -126,6 +130,7 @@ class Server:
         self._build_core()
         self._build_api()
         self._build_signalling()
+        self.house = self._build_house()
         undo.push_async_callback(self._close_store)
         undo.callback(self._pool.close)
         undo.push_async_callback(self._journal_tasks.close)
@@ -133,12 +138,14 @@ class Server:
         undo.push_async_callback(self._close_journal)
         await self.writer.start(self._journal_tasks)
         undo.push_async_callback(self._core_tasks.close)
-        store = self._core_tasks.spawn("store", self._open_store())
         undo.callback(self.rtp.stop)
         self.rtp.start()
         self._resume()
         undo.push_async_callback(self.spawner.close)
+        for service in SERVICES:
+            await service(self.house, undo)
         await self._open_doors(undo)
+        store = self._core_tasks.spawn("store", self._open_store())
         await asyncio.wait({store}, timeout=STORE_START_S)
         if store.done():
             store.result()
@@ -269,12 +276,29 @@ class Server:
             pattern=re.compile(settings.extension_pattern),
         )
 
+    def _build_house(self) -> House:
+        return House(
+            settings=self.settings,
+            clock=self.clock,
+            folders=self.folders,
+            zone=self.zone,
+            database=self.database,
+            store=self.store,
+            storage=self.storage,
+            recorder=self.recorder,
+            sealing=self.sealing,
+            context=self.context,
+            spawner=self.spawner,
+        )
+
     # --- the store and the journal ----------------------------------------------------------------------------------
 
     async def _open_store(self) -> None:
         """Open it and read who the agents are, for as long as it takes: recording does not wait for it."""
         await self._insist(self.store.open)
         await self._insist(self.context.refresh_directory)
+        for work in self.house.on_open:
+            await self._insist(work)
 
     async def _insist(self, work: Callable[[], Awaitable[None]]) -> None:
         complained = False
@@ -388,7 +412,8 @@ class Server:
             zone=self.zone,
         )
         allowed = self.settings.may_connect
-        app = build_app(console, self.api.answer, allowed=allowed, written=partial(write, dialect=self.context.dialect))
+        written = partial(write, dialect=self.context.dialect)
+        app = build_app(console, self.api.answer, allowed=allowed, written=written, more=self.house.routes)
         return await serve_http(
             app, self.settings.host, self.settings.http_port, spawner=self.spawner, clock=self.clock
         )

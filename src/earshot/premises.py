@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from earshot.clock import Clock
 from earshot.config import Settings
 from earshot.errors import ConfigurationError
+from earshot.store.database import Database
 from earshot.store.sql import SqlStore, database_at
 
 LOCK_WAIT_S = 1.0
@@ -48,10 +49,15 @@ def local_zone(name: str) -> tzinfo:
         return ZoneInfo("UTC")
 
 
+def database_of(settings: Settings) -> Database:
+    """The database of the settings, not opened."""
+    url = settings.database_url or f"sqlite:///{(settings.data_dir / 'earshot.db').absolute()}"
+    return database_at(url, busy_s=LOCK_WAIT_S, durable=True)
+
+
 def store_of(settings: Settings, clock: Clock) -> SqlStore:
     """The store of the settings, not opened."""
-    url = settings.database_url or f"sqlite:///{(settings.data_dir / 'earshot.db').absolute()}"
-    return SqlStore(database_at(url, busy_s=LOCK_WAIT_S, durable=True), clock)
+    return SqlStore(database_of(settings), clock)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ FLOORS = {
     "operations": 7,
     "premises": 7,
     "figures": 7,
+    "services": 7,
     "config": 7,
     "simulate": 6,
     "client": 6,
@@ -32,6 +33,7 @@ FLOORS = {
     "clock": 0,
     "errors": 0,
     "tasks": 0,
+    "actor": 0,
     "__init__": 0,
 }
 # Rooms on one floor do not know each other; these pairs are the composition root itself.
@@ -45,6 +47,9 @@ SAME_FLOOR_ALLOWED = {
     ("premises", "config"),
     ("operations", "premises"),
     ("operations", "config"),
+    ("app", "services"),
+    ("services", "config"),
+    ("services", "premises"),
 }
 
 

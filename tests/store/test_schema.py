@@ -13,10 +13,11 @@ from alembic.migration import MigrationContext
 
 from earshot.store.fields import COLUMN_OF, USER_NAMES
 from earshot.store.migrate import settings, upgrade
+from earshot.store.schema import METADATA
 from earshot.store.sql.calls import COUNTS, _calls
 from earshot.store.sql.recordings import _list, _newest_ident
 from earshot.store.sqlite import named_dialect
-from earshot.store.tables import METADATA, RECORDINGS
+from earshot.store.tables import RECORDINGS
 
 FILTERS = ("device_id", "device_alias", "group", "gate", "ani", "dnis", *USER_NAMES)
 

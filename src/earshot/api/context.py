@@ -1,6 +1,6 @@
 """What the handlers work with: cores, store, storage, the directory in memory, and the settings that shape answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Self
 
 import structlog
 
+from earshot.api.audit import AuditTrail, NoTrail
 from earshot.api.cores import Cores
 from earshot.clock import Clock
 from earshot.engine.directory import Agent, Directory, resolve_device
@@ -35,7 +36,7 @@ class AnswerSettings:
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """Shared by all handlers."""
+    """Shared by all handlers. `publish(type, fields)` tells the listeners of the event port what happened."""
 
     cores: Cores
     store: Store
@@ -46,6 +47,8 @@ class Context:
     dialect: Dialect = MODERN
     directory: Directory = field(default_factory=Directory)
     hash_password: Callable[[str], str] | None = None
+    audit: AuditTrail = field(default_factory=NoTrail)
+    publish: Callable[[str, Sequence[tuple[str, str]]], None] = lambda kind, fields: None
 
     async def refresh_directory(self) -> None:
         """Read agents and stations anew. Raises StoreUnavailable; the old directory stays then."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from earshot.actor import PROTOCOL, Actor
 from earshot.errors import BadInput
 from earshot.protocol.command import Command, Door
 from earshot.protocol.commands import COMMANDS
@@ -38,7 +39,7 @@ class Request(NamedTuple):
     """A request that its command accepts.
 
     `params` holds the values by canonical name, stripped and brought to the form of their kind; a parameter that came
-    blank is there with "", one that did not come is not there. `warnings` are sentences for the log.
+    blank is there with "", one that did not come is not there. `warnings` are sentences for the log. `actor` asks.
     """
 
     command: Command
@@ -46,6 +47,7 @@ class Request(NamedTuple):
     params: Mapping[str, str]
     door: Door
     warnings: tuple[str, ...] = ()
+    actor: Actor = PROTOCOL
 
     def get(self, name: str) -> str:
         """The value of parameter `name` (canonical), "" when it is missing or blank."""

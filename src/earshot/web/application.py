@@ -3,7 +3,7 @@
 No answers here. The one rule: every path of the HTTP port stands in this table.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from earshot.errors import StoreUnavailable
@@ -37,17 +37,20 @@ def build_app(
     allowed: Callable[[str], bool] | None = None,
     pace: Pace | None = None,
     written: Callable[[Result], bytes] = write,
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The ASGI application of the HTTP port.
 
     `api` answers decoded commands of /webAPI.aspx for peers whose address `allowed` lets in (None: everybody, which is
-    right only on loopback). `pace` is that of the live updates, `written` turns a result into bytes.
+    right only on loopback). `pace` is that of the live updates, `written` turns a result into bytes, `more` are
+    the routes of services.
     """
     web_api = WebApi(api, console.storage, allowed, written)
     return Starlette(
         routes=[
             Route(WEB_API, web_api.answer, methods=["GET", "POST"]),
             *_page_routes(console, pace),
+            *more,
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(Gate, logins=console.logins)],

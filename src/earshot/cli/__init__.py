@@ -1,75 +1,18 @@
 """The command line. Thin: each command reads its options and calls the room that does the work."""
 
-import asyncio
-import contextlib
-import logging
 import sys
-from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated
 
-import structlog
 import typer
 
 from earshot import __version__, app, operations
-from earshot.config import Settings, load
+from earshot.cli.running import ConfigFile, DataDir, Host, loaded, run
 from earshot.errors import ConfigurationError, EarshotError
 from earshot.simulate.options import SimulateOptions
 
 cli = typer.Typer(no_args_is_help=True, add_completion=True, help="Earshot, the open call recording system.")
 user_cli = typer.Typer(no_args_is_help=True, help="The people who may log in.")
 cli.add_typer(user_cli, name="user")
-
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of journal, recordings and database.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
-Host = Annotated[str | None, typer.Option("--host", help="Address to bind to; 127.0.0.1 unless told otherwise.")]
-
-
-class _LogStream:
-    """Standard error that never fails: a full disk under the log must not stop what is logged about."""
-
-    def write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()
-
-
-def configure_logging(settings: Settings) -> None:
-    """Logs go to standard error, so that standard output stays for addresses and answers."""
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    renderer: Any = structlog.processors.JSONRenderer()
-    if settings.log_format == "text":
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.StackInfoRenderer(),
-            *([structlog.processors.format_exc_info] if settings.log_format == "json" else []),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _LogStream())),
-    )
-
-
-def run(work: Any) -> Any:
-    """Run a coroutine on uvloop where there is one, else on asyncio."""
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        return uvloop.run(work)
-    return asyncio.run(work)
-
-
-def _loaded(config: Path | None, **given: Any) -> Settings:
-    settings = load(config, **given)
-    configure_logging(settings)
-    return settings
 
 
 @cli.command()
@@ -84,7 +27,7 @@ def serve(
     config: ConfigFile = None,
 ) -> None:
     """Record. Prints each address it listens on, and `ready` when all are up. SIGTERM ends it within seconds."""
-    settings = _loaded(
+    settings = loaded(
         config,
         data_dir=data_dir,
         host=host,
@@ -106,7 +49,7 @@ def user_create(
     config: ConfigFile = None,
 ) -> None:
     """Create a user, or give an existing one a new password."""
-    settings = _loaded(config, data_dir=data_dir)
+    settings = loaded(config, data_dir=data_dir)
     if password_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
@@ -119,7 +62,7 @@ def user_create(
 @cli.command()
 def check(data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Verify that everything recorded is there and unaltered; exit 1 and say what is wrong if it is not."""
-    settings = _loaded(config, data_dir=data_dir)
+    settings = loaded(config, data_dir=data_dir)
     problems = run(operations.check_data(settings))
     for problem in problems:
         typer.echo(problem)
@@ -137,7 +80,7 @@ def send(
     config: ConfigFile = None,
 ) -> None:
     """Send one command over TCP and print the answer; exit 1 when it is not API_OK."""
-    settings = _loaded(config, host=host, api_port=api_port)
+    settings = loaded(config, host=host, api_port=api_port)
     pairs = []
     for text in parameters or []:
         key, equals, value = text.partition("=")
@@ -174,7 +117,7 @@ def simulate(
     config: ConfigFile = None,
 ) -> None:
     """Play a phone system and a CRM: place real SIPREC calls with real speech."""
-    settings = _loaded(config, host=host, sip_port=sip_port, api_port=api_port, events_port=events_port)
+    settings = loaded(config, host=host, sip_port=sip_port, api_port=api_port, events_port=events_port)
     shortest, _, longest = length.partition("-")
     try:
         options = SimulateOptions(

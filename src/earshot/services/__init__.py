@@ -1,0 +1,46 @@
+"""The services of the system: what runs beside the recorder and the doors, each in a module with one `start`.
+
+A service gets the `House`, makes its parts, hangs them where they are used (the context of the handlers, the routes of
+the HTTP port, what is done when the store opens), and says on the exit stack how all of it is undone. The one rule: a
+service starts without the database, because recording does.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from starlette.routing import BaseRoute
+
+from earshot.api.context import Context
+from earshot.clock import Clock
+from earshot.config import Settings
+from earshot.core.recorder import Recorder
+from earshot.core.sealing import Sealing
+from earshot.ports import Storage, Store
+from earshot.premises import Folders
+from earshot.store.database import Database
+from earshot.tasks import Spawner
+
+
+@dataclass(slots=True, kw_only=True)
+class House:
+    """What a service may use. `spawner` runs background tasks and ends them at stop; `routes` are added to those of the
+    HTTP port, behind the gate; `on_open` is awaited, in order, when the store has opened, until each succeeds."""
+
+    settings: Settings
+    clock: Clock
+    folders: Folders
+    zone: tzinfo
+    database: Database
+    store: Store
+    storage: Storage
+    recorder: Recorder
+    sealing: Sealing
+    context: Context
+    spawner: Spawner
+    routes: list[BaseRoute] = field(default_factory=list)
+    on_open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+Service = Callable[[House, AsyncExitStack], Awaitable[None]]

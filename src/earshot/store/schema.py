@@ -1,0 +1,22 @@
+"""All tables in one place: importing this is knowing the whole schema."""
+
+from earshot.store import (
+    access_tables,
+    audit_tables,
+    outbox_tables,
+    preference_tables,
+    screen_tables,
+    tables,
+    webhook_tables,
+)
+
+TABLE_MODULES = (
+    tables,
+    access_tables,
+    audit_tables,
+    outbox_tables,
+    webhook_tables,
+    screen_tables,
+    preference_tables,
+)
+METADATA = tables.METADATA
