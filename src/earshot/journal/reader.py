@@ -4,10 +4,12 @@ Works on paths and pointers alone, in any process, while the journal is being wr
 sequence number). The one rule: the cost is the leg's own data, not the journal's.
 """
 
+import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,24 +50,33 @@ class LegPackets:
         return self.data[start : start + int(self.lengths[index])].tobytes()
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some packets of a leg that lie together in a mapped file; `times_us` and lengths are read on demand."""
+class Piece(NamedTuple):
+    """Some packets of a leg that lie together in a file, mapped (bytes) or opened (its handle); read on demand."""
 
-    data: Bytes
+    source: Bytes | int
     base_us: int
     headers_offset: int
     payload_offset: int
-    count: int
+    packets: int
     payload_bytes: int
 
     def headers(self) -> NDArray[Any]:
         """The packet headers, dtype PACKET."""
-        return np.frombuffer(self.data, PACKET, self.count, self.headers_offset)
+        found = np.empty(self.packets, PACKET)
+        _fill(found.view(np.uint8).data, self.source, self.headers_offset)
+        return found
 
-    def payload(self) -> NDArray[np.uint8]:
-        """The raw packets."""
-        return np.frombuffer(self.data, np.uint8, self.payload_bytes, self.payload_offset)
+
+def _fill(place: memoryview, source: Bytes | int, offset: int) -> None:
+    """Read into `place` what lies at `offset`. Raises JournalDamaged when the file ends before.
+
+    Reads of an opened file cost a fraction of touching a mapped one here: a call's packets are strewn over its
+    segments, and each touch of a page that nobody has touched in this process is a fault.
+    """
+    if not isinstance(source, int):
+        place[:] = source[offset : offset + len(place)]
+    elif os.preadv(source, [place], offset) != len(place):
+        raise JournalDamaged(f"{len(place)} bytes at byte {offset} are not there any more")
 
 
 def block_piece(block: BlockView) -> Piece:
@@ -76,23 +87,41 @@ def block_piece(block: BlockView) -> Piece:
 
 
 def packets_of(pieces: list[Piece]) -> LegPackets:
-    """Copy `pieces`, in this order, into one `LegPackets`."""
-    headers = np.concatenate([piece.headers() for piece in pieces]) if pieces else np.zeros(0, PACKET)
-    data = np.concatenate([piece.payload() for piece in pieces]) if pieces else np.zeros(0, np.uint8)
+    """Copy `pieces`, in this order, into one `LegPackets`. Raises JournalDamaged, OSError."""
+    headers = np.empty(sum(piece.packets for piece in pieces), PACKET)
+    data = np.empty(sum(piece.payload_bytes for piece in pieces), np.uint8)
+    table, sound = headers.view(np.uint8).data, data.data
+    row = at = 0
+    for source, _base_us, headers_offset, payload_offset, count, size in pieces:
+        end = row + count * PACKET.itemsize
+        _fill(table[row:end], source, headers_offset)
+        _fill(sound[at : at + size], source, payload_offset)
+        row, at = end, at + size
     bases = np.array([piece.base_us for piece in pieces], np.int64)
-    counts = np.array([piece.count for piece in pieces], np.int64)
+    counts = np.array([piece.packets for piece in pieces], np.int64)
     lengths = headers["length"].astype(np.uint32)
     ends = np.cumsum(lengths, dtype=np.int64)
     return LegPackets(headers["delta_us"] + np.repeat(bases, counts), lengths, ends - lengths, data)
 
 
 class ChainWalk:
-    """Follows the chain of a leg backwards through mapped segments."""
+    """Follows the chain of a leg backwards through opened segments; a context manager that closes them."""
 
     def __init__(self, directory: Path, leg: int) -> None:
         self._directory = directory
         self._leg = leg
-        self._maps: dict[int, tuple[Bytes, int]] = {}
+        self._opened: dict[int, tuple[int, int, int]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the segments: pieces that lie in them cannot be read any more."""
+        while self._opened:
+            os.close(self._opened.popitem()[1][0])
 
     def entries(self, tail: ChainPointer, carried_upto: int) -> NDArray[Any]:
         """(segment, headers, payload, count, payload bytes) rows, oldest first, of what is not carried yet.
@@ -100,37 +129,45 @@ class ChainWalk:
         Raises JournalDamaged for a chain that leads elsewhere, FileNotFoundError for a segment that is gone.
         """
         rows = []
+        mine, pread, unpack = self._leg, os.pread, ENTRY_FIELDS.unpack
         segment, offset = tail.segment, tail.offset
         while segment > carried_upto:
-            data, _base = self.segment(segment)
-            if not HEADER_BYTES <= offset <= len(data) - ENTRY.itemsize:
-                raise JournalDamaged(f"leg {self._leg}: segment {segment} has no entry at byte {offset}")
-            leg, before, before_at, count, headers, payload, size = ENTRY_FIELDS.unpack_from(data, offset)
-            backwards = (before, before_at) < (segment, offset)
-            if leg != self._leg or not backwards or max(headers + count * PACKET.itemsize, payload + size) > len(data):
-                raise JournalDamaged(f"leg {self._leg}: the entry in segment {segment} at byte {offset} is not its own")
-            rows.append((segment, headers, payload, count, size))
-            segment, offset = before, before_at
+            handle, _base_us, end = self._segment(segment)
+            here = segment
+            while segment == here:
+                if not HEADER_BYTES <= offset <= end - ENTRY.itemsize:
+                    raise JournalDamaged(f"leg {mine}: segment {segment} has no entry at byte {offset}")
+                leg, before, before_at, count, headers, payload, size = unpack(pread(handle, ENTRY.itemsize, offset))
+                backwards = before < segment or (before == segment and before_at < offset)
+                if leg != mine or not backwards or max(headers + count * PACKET.itemsize, payload + size) > end:
+                    raise JournalDamaged(f"leg {mine}: the entry in segment {segment} at byte {offset} is not its own")
+                rows.append((segment, headers, payload, count, size))
+                segment, offset = before, before_at
         return np.array(rows[::-1], np.int64).reshape(-1, 5)
 
-    def segment(self, number: int) -> tuple[Bytes, int]:
-        """(mapped bytes, base time) of a segment. Raises FileNotFoundError, JournalDamaged."""
-        known = self._maps.get(number)
+    def _segment(self, number: int) -> tuple[int, int, int]:
+        """(handle, base time in µs, size) of a segment. Raises FileNotFoundError, JournalDamaged."""
+        known = self._opened.get(number)
         if known is None:
-            data = map_file(segment_path(self._directory, number))
-            known = data, unpack_segment_header(bytes(data[:HEADER_BYTES]), number)[0]
-            self._maps[number] = known
+            handle = os.open(segment_path(self._directory, number), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                base_us, _salt = unpack_segment_header(os.pread(handle, HEADER_BYTES, 0), number)
+                known = handle, base_us, os.fstat(handle).st_size
+            except BaseException:
+                os.close(handle)
+                raise
+            self._opened[number] = known
         return known
 
     def pieces(self, rows: NDArray[Any]) -> Iterator[Piece]:
-        """The rows of `entries()` as pieces."""
+        """The rows of `entries()` as pieces, to be read before the walk is closed."""
         for segment, headers, payload, count, size in rows.tolist():
-            data, base_us = self._maps[segment]
-            yield Piece(data, base_us, headers, payload, count, size)
+            handle, base_us, _end = self._opened[segment]
+            yield Piece(handle, base_us, headers, payload, count, size)
 
 
-def leg_pieces(directory: Path, leg: int, tail: ChainPointer) -> Iterator[Piece]:
-    """All that is kept of `leg`, piece by piece, oldest first. Raises JournalDamaged.
+def _walk(directory: Path, leg: int, tail: ChainPointer) -> tuple[ChainWalk, list[Piece]]:
+    """All that is kept of `leg`, oldest first, and the walk to be closed once it was read. Raises JournalDamaged.
 
     A segment that vanishes meanwhile was carried first: the carry file is read anew then.
     """
@@ -142,33 +179,36 @@ def leg_pieces(directory: Path, leg: int, tail: ChainPointer) -> Iterator[Piece]
             blocks = []
         try:
             rows = walk.entries(tail, blocks[-1].last if blocks else 0)
-        except FileNotFoundError as gone:
+        except BaseException as error:
+            walk.close()
+            if not isinstance(error, FileNotFoundError):
+                raise
             if attempt == _TRIES - 1:
-                raise JournalDamaged(f"leg {leg}: a segment it needs is missing ({gone})") from gone
+                raise JournalDamaged(f"leg {leg}: a segment it needs is missing ({error})") from error
             continue
-        for block in blocks:
-            yield block_piece(block)
-        yield from walk.pieces(rows)
-        return
+        return walk, [*map(block_piece, blocks), *walk.pieces(rows)]
+    raise AssertionError("the last try returns or raises")
 
 
 def iter_leg(directory: Path, leg: int, tail: ChainPointer, chunk_bytes: int = CHUNK_BYTES) -> Iterator[LegPackets]:
     """The packets of `leg` up to the entry at `tail`, in order, in chunks of about `chunk_bytes` each.
 
-    The packets must be durable (`JournalWriter.sync`). Raises JournalDamaged.
+    The packets must be durable (`JournalWriter.sync`). Raises JournalDamaged, OSError.
     """
-    pieces: list[Piece] = []
-    size = 0
-    for piece in leg_pieces(directory, leg, tail):
-        if pieces and size + piece.payload_bytes > chunk_bytes:
+    walk, found = _walk(directory, leg, tail)
+    with walk:
+        pieces: list[Piece] = []
+        size = 0
+        for piece in found:
+            if pieces and size + piece.payload_bytes > chunk_bytes:
+                yield packets_of(pieces)
+                pieces, size = [], 0
+            pieces.append(piece)
+            size += piece.payload_bytes
+        if pieces:
             yield packets_of(pieces)
-            pieces, size = [], 0
-        pieces.append(piece)
-        size += piece.payload_bytes
-    if pieces:
-        yield packets_of(pieces)
 
 
 def read_leg(directory: Path, leg: int, tail: ChainPointer) -> LegPackets:
     """All packets of `leg` at once; as `iter_leg`."""
-    return packets_of(list(leg_pieces(directory, leg, tail)))
+    return next(iter_leg(directory, leg, tail, sys.maxsize), packets_of([]))

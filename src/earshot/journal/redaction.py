@@ -44,14 +44,14 @@ def redact_leg(directory: Path, leg: int, tail: ChainPointer, from_us: int, to_u
         upto = blocks[-1].last if blocks else 0
         spans = [_spans(block_piece(block), from_us, to_us) for block in blocks]
         count += _overwrite(path, 0, [(block, span) for block, span in zip(blocks, spans, strict=True) if len(span)])
-    walk = ChainWalk(directory, leg)
     hits: dict[int, list[NDArray[np.int64]]] = defaultdict(list)
     still_there = min(segment_numbers(directory), default=0)
-    rows = walk.entries(tail, min(upto, max(still_there - 1, 0)))
-    for row, piece in zip(rows.tolist(), walk.pieces(rows), strict=True):
-        span = _spans(piece, from_us, to_us)
-        if len(span):
-            hits[row[0]].append(span)
+    with ChainWalk(directory, leg) as walk:
+        rows = walk.entries(tail, min(upto, max(still_there - 1, 0)))
+        for row, piece in zip(rows.tolist(), walk.pieces(rows), strict=True):
+            span = _spans(piece, from_us, to_us)
+            if len(span):
+                hits[row[0]].append(span)
     for number, found in hits.items():
         count += _redact_segment(directory, number, np.concatenate(found))
     return count
