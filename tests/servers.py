@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import httpx
 
 from earshot.app import Server
 from earshot.config import load
+from earshot.ports.capture import Desktops, Hello, Order, WindowSeen
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
 
@@ -37,6 +38,16 @@ def free_rtp_ports(count: int = 60) -> str:
     raise OSError("no free range of ports")
 
 
+class SilentDesktop:
+    """A desktop agent that hears what it is asked and never answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[Order] = []
+
+    def send(self, order: Order) -> None:
+        self.asked.append(order)
+
+
 @dataclass
 class Speaker:
     """Speaks to a server that listens on `host`."""
@@ -48,6 +59,8 @@ class Speaker:
     http_port: int = 0
     sip_port: int = 0
     rtp_ports: str = ""
+    inside: Server | None = None
+    undo: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def send(self, document: str | bytes) -> bytes:
         """One request over a connection of its own; returns the answer with its CRLF."""
@@ -109,6 +122,16 @@ class Speaker:
             **options,
         )
         return await simulation.run(made, asyncio.Event())
+
+    def add_desktop(self, name: str) -> Desktops:
+        """A desktop agent of computer and user `name` that has said hello and shown a window, as in the specification's
+        example of AGENTWINDOW; only of a server in this process. Returns where it reports."""
+        assert self.inside is not None
+        desktops = self.inside.context.desktops
+        hello = Hello(computer=name, username=name, domain="uptivity.com", address="10.100.5.91")
+        desktop = desktops.connected(hello, SilentDesktop())
+        desktops.reported(desktop, WindowSeen(title="Internet Explorer", at=self.inside.clock.now()))
+        return desktops
 
     async def make_recording(self, device_id: str) -> None:
         """A short recording of that device, there when this returns."""
@@ -204,13 +227,15 @@ async def in_process(data_dir: Path, **settings: Any) -> AsyncIterator[Speaker]:
     """
     ports: dict[str, Any] = {f"{name}_port": 0 for name in ("api", "events", "http", "sip")}
     rtp_ports = free_rtp_ports(settings.pop("rtp_ports", 60))
-    chosen = load(data_dir=data_dir, rtp_ports=rtp_ports, disk_reserve_mb=0, **ports, **settings)
+    chosen = load(data_dir=data_dir, rtp_ports=rtp_ports, **{"disk_reserve_mb": 0, **ports, **settings})
     server = Server(chosen)
     await server.start()
     found: dict[str, Any] = {
         f"{name}_port": int(server.addresses[name].rpartition(":")[2]) for name in ("api", "events", "http", "sip")
     }
+    speaker = Speaker(data_dir, rtp_ports=chosen.rtp_ports, inside=server, **found)
     try:
-        yield Speaker(data_dir, rtp_ports=chosen.rtp_ports, **found)
+        yield speaker
     finally:
         await server.stop()
+        await speaker.undo.aclose()

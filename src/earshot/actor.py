@@ -25,11 +25,11 @@ class Visibility:
     gates: frozenset[str] = frozenset()
 
     def shows(self, *, agent_id: int | None, device_id: str, device_alias: str, group: str, gate: str) -> bool:
-        """Whether a recording of that agent, device, alias, ACD group and gate may be seen."""
+        """Whether a recording of that agent, device, alias, ACD group and gate may be seen; blank values show none."""
         return (
             self.everything
             or (agent_id is not None and agent_id in self.agents)
-            or device_id in self.phones
+            or (device_id != "" and device_id in self.phones)
             or (device_alias != "" and device_alias in self.phones)
             or (group != "" and group in self.groups)
             or (gate != "" and gate in self.gates)

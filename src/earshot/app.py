@@ -6,25 +6,20 @@ that list read backwards, so that nothing that was accepted is lost.
 
 import asyncio
 import contextlib
-import gc
 import re
 import secrets
-import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from earshot.api.context import AnswerSettings, Context
 from earshot.api.cores import Cores
-from earshot.api.dispatch import Api
-from earshot.api.happenings import LiveView, event_document
-from earshot.api.media import MediaReply
+from earshot.api.events import Hub
+from earshot.api.happenings import announced_fields, published_fields
 from earshot.api.metrics import Figures
-from earshot.api.recordings import media_of
 from earshot.clock import Clock, SystemClock
 from earshot.config import Settings
 from earshot.core.naming import RecordingNames
@@ -34,47 +29,44 @@ from earshot.core.sealing import Sealers, Sealing
 from earshot.core.sealing_pool import SealingPool
 from earshot.core.signalling import Signalling
 from earshot.core.watch import MB, Watch, WatchSettings
+from earshot.doors import Doors
 from earshot.engine.effects import Announce
 from earshot.engine.inputs import RecorderResumed
-from earshot.errors import EarshotError, StoreUnavailable
+from earshot.errors import StoreUnavailable
 from earshot.figures import counts, gauges
 from earshot.journal.format import ChainPointer
 from earshot.journal.recovery import recover
 from earshot.journal.timeline import JournalTime
 from earshot.journal.upkeep import Upkeep
 from earshot.journal.writer import JournalSettings, JournalTrouble, JournalWriter
-from earshot.listeners.events import EventPort
-from earshot.listeners.http import HttpServer, serve_http
 from earshot.listeners.rtp import RtpListener, RtpSettings
 from earshot.listeners.sip import serve_sip
 from earshot.listeners.sound import LegSound
-from earshot.listeners.tcp import ApiServer, TcpLimits, serve_tcp
 from earshot.media.render import Limits
 from earshot.ports import Store
-from earshot.premises import Folders, data_dir_lock, database_of, local_zone, numeric, raise_open_files
+from earshot.premises import (
+    Folders,
+    data_dir_lock,
+    database_of,
+    insist,
+    kept_up,
+    local_zone,
+    numeric,
+)
 from earshot.protocol.dialect import Dialect
-from earshot.protocol.xml import write
 from earshot.services import House
 from earshot.services.all import SERVICES
 from earshot.storage.local import LocalStorage
 from earshot.store.sql import SqlStore
 from earshot.tasks import Spawner
 from earshot.telephony.sip.uas import UserAgentServer
-from earshot.web.application import build_app
-from earshot.web.console import Console
-from earshot.web.logins import Logins
-from earshot.web.passwords import PasswordChecker, hash_password
+from earshot.web.passwords import hash_password
 
 log = structlog.get_logger(__name__)
 
 WATCH_S = 1.0
-STORE_RETRY_S = 2.0
 STORE_START_S = 3.0
 STORE_CLOSE_S = 1.0
-
-
-class _Door(Protocol):
-    async def close(self) -> None: ...
 
 
 class Server:
@@ -104,7 +96,6 @@ class Server:
         self.addresses: dict[str, str] = {}
         self._reached = reached
         self._pool = SealingPool(settings.seal_workers)
-        self._doors: list[_Door] = []
         self._undo = contextlib.AsyncExitStack()
         self._requests: Counter[str] = Counter()
 
@@ -150,8 +141,8 @@ class Server:
         if store.done():
             store.result()
         self.sealing.start()
-        self._core_tasks.spawn("upkeep", self._kept_up("upkeep", self.upkeep.run))
-        self._core_tasks.spawn("watch", self._kept_up("watch", self._watch))
+        self._core_tasks.spawn("upkeep", kept_up("upkeep", self.upkeep.run))
+        self._core_tasks.spawn("watch", kept_up("watch", self._watch))
 
     # --- building ---------------------------------------------------------------------------------------------------
 
@@ -234,10 +225,18 @@ class Server:
                 recording_path=settings.recording_path,
                 calllist_limit=settings.calllist_limit,
                 playback_links=settings.playback_links,
+                longest_blackout_us=int(settings.longest_blackout_s * 1_000_000),
+                strict_locations=settings.strict_locations,
             ),
             hash_password=hash_password,
         )
-        self.api = Api(self.context)
+        self.hub = Hub(
+            self.time.now_us,
+            asyncio.get_running_loop().call_later,
+            zone=self.zone,
+            not_before_us=self.recovered.last_time_us,
+        )
+        self.context.publish = lambda kind, fields: self.hub.tell(kind, lambda: published_fields(self.context, fields))
         self.sealing = Sealing(
             self.recorder,
             Sealers(
@@ -287,33 +286,20 @@ class Server:
             storage=self.storage,
             recorder=self.recorder,
             sealing=self.sealing,
+            journal=self.writer,
+            upkeep=self.upkeep,
             context=self.context,
+            events=self.hub,
             spawner=self.spawner,
+            settled=self.writer.settled,
         )
 
     # --- the store and the journal ----------------------------------------------------------------------------------
 
     async def _open_store(self) -> None:
         """Open it and read who the agents are, for as long as it takes: recording does not wait for it."""
-        await self._insist(self.store.open)
-        await self._insist(self.context.refresh_directory)
-        for work in self.house.on_open:
-            await self._insist(work)
-
-    async def _insist(self, work: Callable[[], Awaitable[None]]) -> None:
-        complained = False
-        while True:
-            try:
-                await work()
-            except StoreUnavailable as away:
-                if not complained:
-                    log.error("store_away", why=str(away), what="recording goes on; rows arrive when it is back")
-                complained = True
-                await asyncio.sleep(STORE_RETRY_S)
-            else:
-                if complained:
-                    log.info("store_is_back")
-                return
+        for work in (self.store.open, self.context.refresh_directory, *self.house.on_open):
+            await insist(work)
 
     async def _close_store(self) -> None:
         try:
@@ -340,58 +326,28 @@ class Server:
             self.signalling.on_event,
             self.clock,
             self.spawner,
-            settings.may_connect,
+            settings.allowed_at("sip"),
         )
         undo.push_async_callback(sip.close)
         if settings.advertise_host:
             self.uas.own_address = lambda _: (settings.advertise_host, sip.port)
         self.signalling.deliver = sip.deliver
         sip.deliver(())
-        undo.push_async_callback(self._close_api_doors)
-        undo.callback(self._drain)
-        self.events = await EventPort(settings.may_connect).start(settings.host, settings.events_port)
-        self._doors.append(self.events)
         self.recorder.listeners.append(self._publish)
-        self.tcp: ApiServer = await serve_tcp(
-            settings.host,
-            settings.api_port,
-            handler=self.api,  # type: ignore[arg-type]
-            clock=self.clock,
-            spawner=self.spawner,
-            allow=settings.may_connect,
-            limits=TcpLimits(
-                max_bytes=settings.max_message_bytes,
-                partial_idle_s=settings.message_timeout_s,
-                partial_total_s=settings.message_timeout_s * 4,
-                idle_s=settings.connection_timeout_s,
-            ),
-            counters=self._requests,
-            dialect=self.context.dialect,
-        )
-        self._doors.append(self.tcp)
-        self.http: HttpServer = await self._open_http()
-        self._doors.append(self.http)
-        self.context.settings = self.context.settings.with_url(settings.public_url or f"http://{self._shown_host()}")
-        host = settings.host
-        self.addresses = {
-            "api": f"tcp://{host}:{self.tcp.port}",
-            "events": f"tcp://{host}:{self.events.port}",
-            "http": f"http://{host}:{self.http.port}",
-            "sip": f"sip:{host}:{sip.port}",
-            "rtp": f"udp://{host}:{settings.rtp_ports}",
+        self.doors = Doors(self.house, self._registry(), self._requests, self._notices)
+        undo.push_async_callback(self.doors.close)
+        undo.callback(self._drain)
+        await self.doors.open()
+        self.addresses = self.doors.addresses | {
+            "sip": f"sip:{settings.host}:{sip.port}",
+            "rtp": f"udp://{settings.host}:{settings.rtp_ports}",
         }
 
     def _drain(self) -> None:
         """No new calls from now on: the API is told so, and INVITEs are refused."""
         self.recorder.draining = True
 
-    async def _close_api_doors(self) -> None:
-        await asyncio.gather(*(door.close() for door in self._doors))
-
-    def _shown_host(self) -> str:
-        return f"{numeric(self.settings.host)}:{self.http.port}"
-
-    async def _open_http(self) -> HttpServer:
+    def _registry(self) -> CollectorRegistry:
         registry = CollectorRegistry()
         figures = Figures(
             self.recorder,
@@ -400,27 +356,7 @@ class Server:
         )
         registry.register(figures)
         self.sealing.on_stored.append(figures.call_stored)
-        checker = PasswordChecker()
-        console = Console(
-            store=self.store,
-            storage=self.storage,
-            clock=self.clock,
-            live=LiveView(self.context, self._notices),
-            logins=Logins(self.store, self.clock, checker),
-            export=self._export,
-            registry=registry,
-            zone=self.zone,
-        )
-        allowed = self.settings.may_connect
-        written = partial(write, dialect=self.context.dialect)
-        app = build_app(console, self.api.answer, allowed=allowed, written=written, more=self.house.routes)
-        return await serve_http(
-            app, self.settings.host, self.settings.http_port, spawner=self.spawner, clock=self.clock
-        )
-
-    async def _export(self, record_id: int, wanted: str) -> MediaReply | None:
-        row = await self.store.recording(record_id)
-        return await media_of(self.context, row, wanted.upper()) if row is not None else None
+        return registry
 
     # --- running ----------------------------------------------------------------------------------------------------
 
@@ -444,58 +380,19 @@ class Server:
             await asyncio.sleep(WATCH_S)
             self.watch.round()
 
-    async def _kept_up(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run endless housekeeping; when it fails, say so and begin it anew."""
-        while True:
-            try:
-                await work()
-            except Exception:
-                log.exception("task_failed_and_begins_anew", task=name)
-            await asyncio.sleep(WATCH_S)
-
     def _journal_trouble(self, trouble: JournalTrouble) -> None:
         self.watch.journal_stuck(trouble.error is not None)
 
     def _publish(self, told: Announce, now_us: int) -> None:
-        if self.events.readers:
-            self.events.publish(event_document(self.context, told, now_us, self.recorder.ident))
+        self.hub.tell(told.event, partial(announced_fields, self.context, told, self.recorder.ident), now_us)
 
     def _notices(self) -> tuple[str, ...]:
         notices = []
         if self.recorder.refusal:
             notices.append("The disk reserve is reached: new calls are refused until space is freed.")
+        if self.recorder.blackouts_failing:
+            count = len(self.recorder.blackouts_failing)
+            notices.append(f"{count} blackouts are not in force yet: sound that must go is still there. See the log.")
         if self.sealing.failing:
             notices.append(f"{len(self.sealing.failing)} calls could not be sealed yet; the log says why.")
         return tuple(notices)
-
-
-async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Run until SIGTERM or SIGINT. `announce` is told each address, then `ready`.
-
-    Raises EarshotError when something failed without which nothing is recorded: whoever supervises starts it again,
-    and the calls go on.
-    """
-    raise_open_files()
-    stop = asyncio.Event()
-    failed: list[str] = []
-
-    def on_failure(task: str) -> None:
-        failed.append(task)
-        stop.set()
-
-    server = Server(settings, on_failure=on_failure)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await server.start()
-    gc.collect()
-    gc.freeze()  # what was built until now is no garbage: a full collection among calls need not look through it
-    gc.set_threshold(2_000, 5, 50)  # and there is little garbage in cycles: look for it less often
-    server.warm_up()
-    for name, address in server.addresses.items():
-        announce(f"{name} {address}")
-    announce("ready")
-    await stop.wait()
-    await server.stop()
-    if failed:
-        raise EarshotError(f"{failed[0]} failed, the log says how; calls that run go on at the next start")

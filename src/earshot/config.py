@@ -9,14 +9,16 @@ import ipaddress
 import os
 import re
 import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from earshot.errors import ConfigurationError
+from earshot.errors import BadInput, ConfigurationError
+from earshot.post.addresses import checked_address, checked_text
 
 ENV_PREFIX = "EARSHOT_"
 
@@ -38,6 +40,24 @@ class Settings(BaseSettings):
         description="Networks (CIDR) whose clients may use the XML protocol, webAPI.aspx, events and SIP. "
         "Required when `host` is not a loopback address.",
     )
+    allow_api: list[str] = Field(default_factory=list, description="The same for the XML port alone; empty: `allow`.")
+    allow_events: list[str] = Field(default_factory=list, description="The same for events; empty: `allow`.")
+    allow_http_api: list[str] = Field(default_factory=list, description="The same for webAPI.aspx; empty: `allow`.")
+    allow_sip: list[str] = Field(default_factory=list, description="The same for SIP; empty: `allow`.")
+    api_token: SecretStr = Field(
+        SecretStr(""),
+        description="Token (16 characters or more) that each request of the XML protocol, webAPI.aspx and the event "
+        "port must bring as TOKEN or APITOKEN; empty: none.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the certificate and its chain; with it the TLS ports below are opened too."
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its key; empty: it is in `tls_certificate`.")
+    api_tls_port: int = Field(5622, ge=-1, le=65535, description="XML protocol over TLS; -1 for none.")
+    events_tls_port: int = Field(5623, ge=-1, le=65535, description="Events over TLS; -1 for none.")
+    https_port: int = Field(2013, ge=-1, le=65535, description="webAPI.aspx and pages over TLS; -1 for none.")
+    session_hours: float = Field(12.0, gt=0, le=720, description="Hours after which somebody must log in again.")
+    session_idle_minutes: float = Field(60.0, gt=0, description="Minutes after which a login that is not used ends.")
     advertise_host: str = Field("", description="Address written into SDP and Contact when it differs from `host`.")
     core: int = Field(1, ge=1, description="Number of this recorder core (COREIDENT).")
     channels: int = Field(2000, ge=1, description="How many calls this core records at a time; more are refused.")
@@ -49,6 +69,9 @@ class Settings(BaseSettings):
     hold_timeout_s: float = Field(14400.0, gt=0, description="The same for a call that was put on hold.")
     resume_timeout_s: float = Field(60.0, gt=0, description="Seconds after a restart in which sound must come back.")
     longest_call_s: float = Field(86400.0, gt=0, description="A call that nobody ends is ended after this long.")
+    longest_blackout_s: float = Field(
+        3600.0, ge=0, description="A blackout that nobody stops ends after this many seconds; 0 for never."
+    )
     extension_pattern: str = Field(r"\d{2,6}", description="What an extension of ours looks like (a whole match).")
     disk_reserve_mb: int = Field(1024, ge=0, description="Below this much free disk no new recording begins.")
     seal_workers: int = Field(1, ge=1, le=64, description="Processes that seal finished calls.")
@@ -62,9 +85,58 @@ class Settings(BaseSettings):
     playback_links: bool = Field(True, description="Whether CALLLIST may return PLAYBACKLINK.")
     public_url: str = Field("", description="How people reach the pages, for links; empty means by `host` and port.")
     recording_path: str = Field("C:\\Recordings\\", description="What FILENAME and RECORDINGPATH begin with.")
+    webhook_timeout_s: float = Field(10.0, gt=0, le=120, description="Seconds a webhook's receiver has for an answer.")
+    webhook_retry_s: float = Field(1.0, gt=0, description="Seconds before the first retry; doubles up to ten minutes.")
+    webhook_attempts: int = Field(20, ge=1, description="A delivery that failed so often is dead until it is retried.")
+    webhook_networks: list[str] = Field(
+        default_factory=list, description="Networks (CIDR) webhooks may go to; empty means everywhere."
+    )
+    export_workers: int = Field(1, ge=1, le=64, description="Exports that are made at a time, at low priority.")
+    export_cache_mb: int = Field(2048, ge=0, description="Megabytes of finished exports that are kept for the next.")
+    export_most_recordings: int = Field(1000, ge=1, description="Recordings that one export may have.")
+    export_skip_missing: bool = Field(
+        False, description="Leave recordings that are not there out of an export of several; else it is refused."
+    )
     error_resulttype: Literal["label", "ERROR"] = Field("label", description="RESULTTYPE of errors.")
     strict_legacy: bool = Field(False, description="Leave out result tags that the specification does not show.")
     channel_state_style: Literal["word", "number"] = Field("word", description="How CHANNELS shows STATE.")
+    smtp_host: str = Field("", description="Mail server that EMAIL and COMBINEDEMAIL hand mail to; empty: none.")
+    smtp_port: int = Field(0, ge=0, le=65535, description="Its port; 0 means 25, 587 or 465 by `smtp_security`.")
+    smtp_security: Literal["none", "starttls", "tls"] = Field("starttls", description="How the connection is guarded.")
+    smtp_ca_file: str = Field("", description="PEM file of the authority behind its certificate; empty: the system's.")
+    smtp_user: str = Field("", description="User name to log in with; empty: no login.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password to log in with.")
+    smtp_from: str = Field("", description="Address mail comes from. Required with `smtp_host`.")
+    smtp_from_name: str = Field("Earshot", description="Name mail comes from.")
+    smtp_from_domains: list[str] = Field(
+        default_factory=list,
+        description="Domains a caller may use in FROMADDRESS, `*.domain` for all below; empty: that of `smtp_from`.",
+    )
+    smtp_from_outside: Literal["reply_to", "refuse"] = Field(
+        "reply_to", description="A FROMADDRESS elsewhere becomes Reply-To of a mail from `smtp_from`, or is refused."
+    )
+    smtp_timeout_s: float = Field(60.0, gt=0, description="Seconds to wait for each answer of the mail server.")
+    mail_max_mb: int = Field(25, ge=1, le=1000, description="Largest mail, attachment as sent (a third larger).")
+    mail_to_domains: list[str] = Field(
+        default_factory=list, description="Domains mail may go to, `*.domain` for all below; empty: everywhere."
+    )
+    mail_combined_format: Literal["WAV", "MP3", "VOX", "CAV"] = Field(
+        "MP3", description="Format of a COMBINEDEMAIL that names none."
+    )
+    mail_handoff_s: float = Field(10.0, ge=0, description="Seconds EMAIL waits for the mail server before `queued`.")
+    mail_retry_s: float = Field(30.0, gt=0, description="Seconds until a mail that was not taken is tried again.")
+    mail_retry_longest_s: float = Field(900.0, gt=0, description="That wait doubles each time, up to this.")
+    mail_give_up_h: float = Field(96.0, gt=0, description="Hours after which a mail that was never taken is given up.")
+    mail_kept_days: float = Field(30.0, gt=0, description="Days that sent mail stays on the list.")
+    longest_chat_s: float = Field(86400.0, gt=0, description="A screen session nobody ends is ended after this long.")
+    chat_keep_days: int = Field(-1, ge=-1, description="KEEPDAYS of screen sessions that are given none; -1 is unset.")
+    chat_archive_action: int = Field(-1, ge=-1, description="ARCHIVEACTION of such sessions; -1 is unset.")
+    desktop_away_s: float = Field(90.0, gt=0, description="A desktop agent silent for this long is AWAY.")
+    simulated_desktops: list[str] = Field(
+        default_factory=list,
+        description="Desktops, COMPUTER\\USER each, that this process plays itself, to try screen sessions out.",
+    )
+    strict_locations: bool = Field(False, description="Refuse IMPORTWORKSTATION for a LOCATIONID not in the list.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["text", "json"] = Field("text", description="How it is logged.")
 
@@ -79,7 +151,15 @@ class Settings(BaseSettings):
             raise ValueError("ports go from 1 to 65535, first to last")
         return f"{first}-{last}"
 
-    @field_validator("allow")
+    @field_validator("api_token")
+    @classmethod
+    def _api_token(cls, value: SecretStr) -> SecretStr:
+        token = value.get_secret_value()
+        if token and (len(token) < 16 or not token.isascii() or not token.isprintable() or token != token.strip()):
+            raise ValueError("a token has 16 or more characters of ASCII, none of them blank at its ends")
+        return value
+
+    @field_validator("allow", "allow_api", "allow_events", "allow_http_api", "allow_sip", "webhook_networks")
     @classmethod
     def _allow(cls, value: list[str]) -> list[str]:
         for network in value:
@@ -101,11 +181,25 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _wide_needs_a_list(self) -> "Settings":
-        if not self.is_loopback and not self.allow:
+        each = (self.allow_api, self.allow_events, self.allow_http_api, self.allow_sip)
+        if not self.is_loopback and not self.allow and not all(each):
             raise ValueError(
                 f"host {self.host} is reachable from other machines: name who may use the protocol, "
                 f'such as allow = ["10.0.0.0/8"]'
             )
+        return self
+
+    @model_validator(mode="after")
+    def _mail(self) -> "Settings":
+        try:
+            checked_text(self.smtp_from_name, "smtp_from_name")
+            if self.smtp_from or self.smtp_host:
+                checked_address(self.smtp_from)
+        except BadInput as wrong:
+            raise ValueError(f"smtp_host needs smtp_from, an address of ours: {wrong}") from None
+        in_house = self.smtp_host in ("localhost", "127.0.0.1", "::1")
+        if self.smtp_user and self.smtp_security == "none" and not in_house:
+            raise ValueError("smtp_password would travel in the clear: set smtp_security to starttls or tls")
         return self
 
     @property
@@ -124,15 +218,27 @@ class Settings(BaseSettings):
         first, _, last = self.rtp_ports.partition("-")
         return int(first), int(last)
 
-    def may_connect(self, address: str) -> bool:
-        """Whether a client at `address` may speak the protocol: loopback always, else by the allow-list."""
+    def may_connect(self, address: str, listed: Sequence[str] = ()) -> bool:
+        """Whether a client at `address` may speak the protocol: loopback always, else by the networks `listed`, or by
+        the allow-list where none are."""
         try:
             client = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
             return False
         if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped is not None:
             client = client.ipv4_mapped
-        return client.is_loopback or any(client in ipaddress.ip_network(one, strict=False) for one in self.allow)
+        networks = listed or self.allow
+        return client.is_loopback or any(client in ipaddress.ip_network(one, strict=False) for one in networks)
+
+    def allowed_at(self, door: Literal["api", "events", "http_api", "sip"]) -> Callable[[str], bool]:
+        """Whether a client at an address may use that listener."""
+        listed = {
+            "api": self.allow_api,
+            "events": self.allow_events,
+            "http_api": self.allow_http_api,
+            "sip": self.allow_sip,
+        }[door]
+        return lambda address: self.may_connect(address, listed)
 
     @classmethod
     def settings_customise_sources(
@@ -184,4 +290,9 @@ def _refuse_unknown(names: Any, known: set[str], where: str) -> None:
 def _sentence(error: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message} (given: {error['input']!r})" if where else message
+    if "password" in where:
+        return f"{where}: {message}"
+    if not where:
+        return message
+    is_secret = re.search(r"(?i)token|passw|secret", where)
+    return f"{where}: {message}" if is_secret else f"{where}: {message} (given: {error['input']!r})"

@@ -16,6 +16,11 @@ def gauges(recorder: Recorder, sealing: Sealing, rtp: RtpListener, writer: Journ
         Gauge(name="channels_busy", meaning="Channels that record", read=lambda: recorder.busy.busy),
         Gauge(name="channels", meaning="Channels there are", read=lambda: len(recorder.busy.all)),
         Gauge(name="sessions", meaning="SIP dialogs that run", read=lambda: len(recorder.state.sessions)),
+        Gauge(
+            name="screen_sessions",
+            meaning="Screen sessions that run",
+            read=lambda: sum(chat.phase == "open" for chat in recorder.state.chats.values()),
+        ),
         Gauge(name="calls_to_seal", meaning="Ended calls without rows", read=lambda: sealing.waiting),
         Gauge(name="calls_failing", meaning="Calls whose sealing failed so far", read=lambda: len(sealing.failing)),
         Gauge(name="rtp_ports_open", meaning="RTP ports in use", read=lambda: len(rtp.open_ports())),

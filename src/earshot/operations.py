@@ -6,25 +6,36 @@ Each opens what it needs and closes it again.
 import asyncio
 import secrets
 import signal
+from dataclasses import replace
 from typing import Any
 
+from earshot.actor import SYSTEM
+from earshot.api.audit_trail import RecordedTrail
 from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.core.check import check
 from earshot.errors import ConfigurationError
 from earshot.ports import NotUnique, User
-from earshot.premises import Folders, data_dir_lock, store_of
+from earshot.premises import Folders, data_dir_lock, database_of
 from earshot.protocol.xml import read_result, write_request
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
 from earshot.storage.local import LocalStorage
+from earshot.store.sql import SqlStore
+from earshot.store.sql.audit import SqlAudit
+from earshot.store.sql.screens import SqlScreens
 from earshot.web.passwords import hash_password
+
+OPERATOR = replace(SYSTEM, name="command line")
+"""Whoever may run commands on this machine."""
 
 
 async def create_user(settings: Settings, name: str, password: str, admin: bool) -> str:
     """Create the user, or set the password of the one there is; returns a sentence."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    store = store_of(settings, SystemClock())
+    clock = SystemClock()
+    database = database_of(settings)
+    store, trail = SqlStore(database, clock), RecordedTrail(SqlAudit(database), clock)
     await store.open()
     try:
         hashed = await asyncio.to_thread(hash_password, password)
@@ -35,7 +46,9 @@ async def create_user(settings: Settings, name: str, password: str, admin: bool)
         except NotUnique:
             known = next(one for one in await store.users() if one.username.casefold() == name.casefold())
             await store.modify_user(known.user_id, {"is_admin": admin or known.is_admin}, hashed)
+            await trail.note(OPERATOR, "changed password", f"user {known.username}", admin="yes" if admin else "")
             return f"user {name} has a new password"
+        await trail.note(OPERATOR, "created", f"user {name}", admin="yes" if admin else "no")
         return f"user {name} created"
     finally:
         await store.close()
@@ -52,10 +65,12 @@ async def check_data(settings: Settings) -> list[str]:
             pass
     except ConfigurationError:
         running = True
-    store = store_of(settings, SystemClock())
+    database = database_of(settings)
+    store = SqlStore(database, SystemClock())
     await store.open()
     try:
-        found = check(folders.journal, store, LocalStorage(folders.recordings), running=running)
+        screens = SqlScreens(database)
+        found = check(folders.journal, store, LocalStorage(folders.recordings), running=running, screens=screens)
         return [problem async for problem in found]
     finally:
         await store.close()

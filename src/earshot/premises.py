@@ -1,20 +1,30 @@
 """What a server stands on: its data folder and the lock on it, its database, its zone, its limits. No rules here."""
 
+import asyncio
 import contextlib
 import fcntl
 import resource
-from collections.abc import Iterator
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from earshot.clock import Clock
 from earshot.config import Settings
-from earshot.errors import ConfigurationError
+from earshot.errors import ConfigurationError, StoreUnavailable
+from earshot.post.smtp import SmtpMailer, SmtpSettings
+from earshot.protocol.shared_token import SharedToken
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore, database_at
 
+log = structlog.get_logger(__name__)
+
+STORE_RETRY_S = 2.0
 LOCK_WAIT_S = 1.0
 """How long a write waits for another process's lock on the database before it is tried again."""
 
@@ -36,6 +46,10 @@ class Folders:
     @property
     def work(self) -> Path:
         return self.root / "sealing"
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
 
 
 def local_zone(name: str) -> tzinfo:
@@ -72,6 +86,24 @@ def data_dir_lock(root: Path) -> Iterator[None]:
         yield
 
 
+def mailer_of(settings: Settings) -> SmtpMailer | None:
+    """The way to the mail server of the settings; None where none is configured."""
+    if not settings.smtp_host:
+        return None
+    return SmtpMailer(
+        SmtpSettings(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            security=settings.smtp_security,
+            user=settings.smtp_user,
+            password=settings.smtp_password.get_secret_value(),
+            ca_file=Path(settings.smtp_ca_file) if settings.smtp_ca_file else None,
+            timeout_s=settings.smtp_timeout_s,
+            most_bytes=settings.mail_max_mb * 1_000_000,
+        )
+    )
+
+
 def numeric(host: str) -> str:
     """The host as it may stand in SDP and URLs."""
     return {"localhost": "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -81,3 +113,52 @@ def raise_open_files() -> None:
     """Allow this process as many open files as it may have: every leg of a call is a socket."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """What the TLS listeners speak with, None where no certificate is set; TLS 1.2 at the least (RFC 9325).
+
+    Raises ConfigurationError when certificate and key cannot be used.
+    """
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as wrong:
+        raise ConfigurationError(f"tls_certificate and tls_key cannot be used: {wrong}") from None
+    return context
+
+
+def shared_token(settings: Settings) -> SharedToken | None:
+    """The token that clients of the XML protocol must bring, None where none is set."""
+    value = settings.api_token.get_secret_value()
+    return SharedToken(value) if value else None
+
+
+async def insist(work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work` of the store, again and again for as long as the store is away."""
+    complained = False
+    while True:
+        try:
+            await work()
+        except StoreUnavailable as away:
+            if not complained:
+                log.error("store_away", why=str(away), what="recording goes on; rows arrive when it is back")
+            complained = True
+            await asyncio.sleep(STORE_RETRY_S)
+        else:
+            if complained:
+                log.info("store_is_back")
+            return
+
+
+async def kept_up(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run endless housekeeping; when it fails, say so and begin it anew."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("task_failed_and_begins_anew", task=name)
+        await asyncio.sleep(STORE_RETRY_S)

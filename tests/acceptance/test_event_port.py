@@ -1,12 +1,14 @@
-"""The event port of a real server: who connects hears what happens, the simulator follows it, slow readers go."""
+"""The event port of a real server: who connects hears what happens, and the simulator follows it."""
 
 import asyncio
+import re
 
-from tests.servers import LiveServer
+from tests.servers import LiveServer, Speaker
 
-from earshot.listeners.events import EventPort
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions
+
+CALL = ["CALLSTART", "RECORDSTART", "RECORDSTOP", "CALLSTOP"]
 
 
 async def test_events_of_a_call(server_process: LiveServer) -> None:
@@ -23,6 +25,27 @@ async def test_events_of_a_call(server_process: LiveServer) -> None:
     ]
     assert b"<USER1>a &amp; b</USER1>" in lines[0] and b"<ANNOUNCEDBY>api</ANNOUNCEDBY>" in lines[0]
     assert b"<GATE>80</GATE>" in lines[1]
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_recorded_call_is_told_from_its_channel_to_its_row(live_server: Speaker) -> None:
+    reader, writer = await asyncio.open_connection(live_server.host, live_server.events_port)
+    await live_server.make_recording("4711")
+    lines: list[bytes] = []
+    async with asyncio.timeout(30):
+        while not lines or b"<TYPE>RECORDINGSAVED<" not in lines[-1]:
+            lines.append(await reader.readuntil(b"\r\n"))
+    types = [line.split(b"<TYPE>")[1].split(b"<")[0].decode() for line in lines]
+    assert sorted(types) == sorted([*CALL, "CHANNELSTATE", "CHANNELSTATE", "RECORDINGSAVED"])
+    assert [kind for kind in types if kind in CALL] == CALL
+    busy, idle = (line for line in lines if b"<TYPE>CHANNELSTATE<" in line)
+    assert b"<STATE>Recording</STATE><DEVICEID>4711</DEVICEID>" in busy and b"<STATE>Idle</STATE>" in idle
+    listed = await live_server.command("CALLLIST", DEVICEID=4711)
+    (record_id,) = re.findall(rb"<RECORDID>(\d+)<", listed)
+    assert b"<RECORDID>" + record_id + b"</RECORDID>" in lines[-1] and b"<DURATION>" in lines[-1]
+    numbers = [int(found) for line in lines for found in re.findall(rb"<EVENTID>(\d+)<", line)]
+    assert len(numbers) == len(lines) and numbers == sorted(set(numbers))
     writer.close()
     await writer.wait_closed()
 
@@ -48,16 +71,3 @@ async def test_an_announced_call_is_given_sound_by_the_follower(server_process: 
     assert b"<USER1>mine</USER1>" in answer
     stop.set()
     assert (await following).followed >= 1
-
-
-async def test_a_reader_that_does_not_read_is_let_go() -> None:
-    port = await EventPort(lambda address: True, limit_bytes=64 * 1024).start("127.0.0.1", 0)
-    _, writer = await asyncio.open_connection("127.0.0.1", port.port, limit=1 << 16)
-    async with asyncio.timeout(30):
-        while not port.readers:
-            await asyncio.sleep(0)
-        while port.readers:
-            port.publish(b"<EVENT>" + b"x" * 65536 + b"</EVENT>\r\n")
-            await asyncio.sleep(0)
-    writer.transport.abort()
-    await port.close()

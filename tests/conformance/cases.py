@@ -10,6 +10,8 @@ A case is a text file, `cases/<family>/<name>.case`:
     # since: later                                the command is declared, not carried out yet
     # setup: CALLSTART DEVICEID=555               a request to be sent before (any number, in order)
     # needs: recording 555                        the device must have a finished recording first
+    # needs: mail 1509                            a mail server, and a finished recording of that number and device
+    # needs: desktop ceddy                        a desktop agent of that computer and user must be there
     # any: STARTTIME FILENAME                     tags that are compared by their being there, not by their text
     # many: DEVICE PROCESSOR#                     elements that may be there any number of times; # stands for a number
     >>> request

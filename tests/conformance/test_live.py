@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from tests.conformance.cases import Case, all_cases, differences
+from tests.post.mailable import mail_recording
 
 from earshot.protocol.xml import parse, read_result
 
@@ -47,8 +48,13 @@ async def connect(server: Any) -> Client:
 
 
 async def prepare(case: Case, server: Any, client: Client) -> None:
-    if case.needs:
-        await server.make_recording(case.needs.removeprefix("recording "))
+    what, _, which = case.needs.partition(" ")
+    if what == "desktop":
+        server.add_desktop(which)
+    elif what == "mail":
+        await mail_recording(server, int(which))
+    elif what:
+        await server.make_recording(which)
     for document in case.setup:
         await client.ask(document)
 

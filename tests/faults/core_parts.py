@@ -26,6 +26,7 @@ class ToldSound:
 
     def __init__(self) -> None:
         self.heard: dict[int, int] = {}
+        self.masked: set[int] = set()
         self._ports: dict[int, int] = {}
 
     def open_leg(self, leg: int, port: int | None = None) -> int:
@@ -36,6 +37,9 @@ class ToldSound:
 
     def keep(self, leg: int, wanted: bool) -> None:
         pass
+
+    def mask(self, leg: int, masked: bool) -> None:
+        (self.masked.add if masked else self.masked.discard)(leg)
 
     def move_leg(self, old: int, new: int) -> None:
         self._ports[new] = self._ports.pop(old)
@@ -72,15 +76,15 @@ class Core:
             name_recording=lambda call, part: (f"{call.key}-{part}.wav", f"{call.key}-{part}.wav"),
         )
 
-    def session(self, key: str, held: bool = False) -> Call:
-        """A session of the device `key`; returns its call."""
+    def session(self, key: str, held: bool = False, device: str = "") -> Call:
+        """A session of the device `key`, unless another is named; returns its call."""
         legs = tuple(
             LegFacts(leg=self.recorder.next_leg(), port=0, side=side, held=held) for side in ("agent", "other")
         )
         for facts in legs:
             self.sound.open_leg(facts.leg)
-        self.recorder.apply(SessionOpened(session=key, device_id=key, legs=legs))
-        return next(call for call in self.recorder.state.calls.values() if call.device_id == key)
+        self.recorder.apply(SessionOpened(session=key, device_id=device or key, legs=legs))
+        return next(call for call in self.recorder.state.calls.values() if key in call.sessions)
 
     def hear(self, key: str) -> None:
         """Packets of the session arrive now."""

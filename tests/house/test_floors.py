@@ -14,6 +14,8 @@ FLOORS = {
     "premises": 7,
     "figures": 7,
     "services": 7,
+    "serving": 7,
+    "doors": 7,
     "config": 7,
     "simulate": 6,
     "client": 6,
@@ -23,7 +25,9 @@ FLOORS = {
     "core": 5,
     "store": 4,
     "storage": 4,
+    "post": 4,
     "capture": 4,
+    "hooks": 4,
     "ports": 3,
     "journal": 2,
     "engine": 2,
@@ -38,9 +42,13 @@ FLOORS = {
 }
 # Rooms on one floor do not know each other; these pairs are the composition root itself.
 SAME_FLOOR_ALLOWED = {
-    ("cli", "app"),
+    ("cli", "serving"),
+    ("serving", "app"),
+    ("serving", "config"),
+    ("serving", "premises"),
     ("cli", "config"),
     ("cli", "operations"),
+    ("cli", "premises"),
     ("app", "config"),
     ("app", "premises"),
     ("app", "figures"),
@@ -48,6 +56,9 @@ SAME_FLOOR_ALLOWED = {
     ("operations", "premises"),
     ("operations", "config"),
     ("app", "services"),
+    ("app", "doors"),
+    ("doors", "services"),
+    ("doors", "premises"),
     ("services", "config"),
     ("services", "premises"),
 }

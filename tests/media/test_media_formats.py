@@ -1,7 +1,10 @@
 """WAV and MP3, read back by libraries that are not ours."""
 
 import io
+import shutil
 import struct
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -15,9 +18,12 @@ from tests.media.synthetic import snr_db, tone
 
 from earshot.errors import BadInput
 from earshot.media.formats import FORMATS
-from earshot.media.formats.mp3 import encode_mp3
+from earshot.media.formats.mp3 import Lame, LameByAv, LameByLameenc, encode_mp3, mp3_of, mp3_size
+from earshot.media.formats.sound import Shape, Sound, WavFile, shape_of
 from earshot.media.formats.wav import WavWriter, read_wav_blocks, read_wav_info, wav_header
 from earshot.media.packets import Samples
+
+needs_sox = pytest.mark.skipif(shutil.which("sox") is None, reason="sox is not installed")
 
 
 def wav(channels: list[Samples], rate: int) -> bytes:
@@ -137,11 +143,80 @@ def test_mp3_of_another_rate_is_refused() -> None:
         next(encode_mp3(io.BytesIO(wav_header(2, 44100, 0))))
 
 
+@pytest.mark.parametrize("lame", [LameByLameenc, LameByAv])
+@pytest.mark.parametrize("frames", [1, 576, 40_000])
+def test_both_encoders_make_as_many_bytes_as_are_promised(lame: Callable[[Shape], Lame], frames: int) -> None:
+    if lame is LameByLameenc:
+        pytest.importorskip("lameenc")
+    source = WavFile(io.BytesIO(wav([tone(8000, 6)[:frames]] * 2, 8000)))
+    sound = Sound(shape_of([source.info]), [source])
+    mp3 = b"".join(mp3_of(sound, lame(sound.shape)))
+    assert len(mp3) == mp3_size(sound.shape)
+    with soundfile.SoundFile(io.BytesIO(mp3)) as theirs:
+        assert (theirs.frames, theirs.channels) == (frames, 2)
+
+
+def sox(data: bytes, *wanted: str) -> bytes:
+    """What sox makes of a WAV, without the noise that it adds by default."""
+    command = ["sox", "-D", "-t", "wav", "-", *wanted, "-"]
+    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
+
+
+def encoded(name: str, *files: bytes) -> bytes:
+    opened = [WavFile(io.BytesIO(data)) for data in files]
+    shape = FORMATS[name].shape([file.info for file in opened])
+    data = b"".join(FORMATS[name].encode(Sound(shape, opened)))
+    assert len(data) == FORMATS[name].size(shape)
+    return data
+
+
+@needs_sox
+@pytest.mark.parametrize("frames", [1, 2, 7, 16_384, 40_001])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_vox_is_that_of_sox_to_the_last_bit(channels: int, frames: int) -> None:
+    rng = np.random.default_rng(frames)
+    sound = [(tone(8000, 6, 300 + 70 * n)[:frames] // 2 + rng.integers(-900, 900, frames)) for n in range(channels)]
+    data = wav([one.astype(np.int16) for one in sound], 8000)
+    assert encoded("VOX", data) == sox(data, "-c", "1", "-t", "vox")
+
+
+@needs_sox
+def test_joined_vox_has_no_seam() -> None:
+    """Odd lengths: the neighbour of a half byte is the first sample of the next recording."""
+    first, second = tone(8000, 1)[:4001], tone(8000, 1, 500)[:3001]
+    joined = wav([np.concatenate([first, second])], 8000)
+    assert encoded("VOX", wav([first], 8000), wav([second], 8000)) == encoded("VOX", joined)
+
+
+def test_recordings_of_other_shapes_are_brought_together() -> None:
+    narrow, wide = tone(8000, 1.0, 440), tone(16000, 0.5, 440)
+    joined = encoded("WAV", wav([narrow], 8000), wav([wide, wide // 2], 16000))
+    theirs, rate = soundfile.read(io.BytesIO(joined), dtype="int16")
+    assert (rate, theirs.shape) == (16000, (16000 + 8000, 2))
+    assert (theirs[16000:, 0] == wide).all()
+    assert (theirs[:16000, 0] == theirs[:16000, 1]).all()
+    assert snr_db(tone(16000, 1.0, 440)[200:15800], theirs[200:15800, 0]) > 50
+
+
+@given(st.lists(st.tuples(st.sampled_from([8000, 16000]), st.integers(1, 2), st.integers(0, 40_000)), min_size=1))
+@settings(max_examples=25, deadline=None)
+def test_sizes_are_known_beforehand(parts: list[tuple[int, int, int]]) -> None:
+    files = [wav([np.zeros(frames, np.int16)] * channels, rate) for rate, channels, frames in parts[:4]]
+    for name in FORMATS:
+        encoded(name, *files)
+
+
+def test_a_file_that_is_cut_off_is_as_long_as_its_header_says() -> None:
+    data = wav([tone(8000, 1.0)], 8000)
+    assert len(encoded("WAV", data[:5000])) == len(data)
+
+
 def test_the_table_of_formats() -> None:
     data = wav([tone(8000, 3)], 8000)
     assert {name: (entry.media_type, entry.extension) for name, entry in FORMATS.items()} == {
         "WAV": ("audio/wav", ".wav"),
         "MP3": ("audio/mpeg", ".mp3"),
+        "VOX": ("application/octet-stream", ".vox"),
     }
-    assert b"".join(FORMATS["WAV"].encode(io.BytesIO(data))) == data
-    assert b"".join(FORMATS["MP3"].encode(io.BytesIO(data)))[:2] == b"\xff\xe3"
+    assert encoded("WAV", data) == data
+    assert encoded("MP3", data)[:2] == b"\xff\xe3"

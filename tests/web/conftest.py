@@ -22,6 +22,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     store = MemoryStore(clock)
     checker = PasswordChecker()
     world = World(clock, store, MemoryStorage(), LiveBoard(), Logins(store, clock, checker), tmp_path)
+    world.logins = Logins(store, clock, checker, audit=world.audit)
     await store.add_user(User(username="admin", is_admin=True, first_name="Ada"), PASSWORD_HASH)
     await store.add_user(User(username="agent", is_agent=True, first_name="Sally", last_name="Smith"), PASSWORD_HASH)
     yield world

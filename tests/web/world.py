@@ -12,23 +12,36 @@ from typing import Self
 import numpy as np
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.routing import Route
 
+from earshot.api import permissions
+from earshot.api.audit_trail import RecordedTrail
+from earshot.api.authority import Authority
 from earshot.api.live import CallState, LiveCall, LiveDevice, LiveLeg, LiveSnapshot
 from earshot.api.media import MediaReply
+from earshot.api.tokens import Tokens
 from earshot.clock import FakeClock
 from earshot.engine.variables import CallVariables
 from earshot.media.formats.mp3 import encode_mp3
 from earshot.media.formats.wav import wav_header
 from earshot.media.peaks import Peaks
 from earshot.ports import FinishedCall, LegFigures, RecordingFilter, SealedRecording
+from earshot.ports.audit import AuditFilter
 from earshot.protocol.decode import Request
 from earshot.protocol.results import Result, ok
+from earshot.protocol.shared_token import SharedToken
 from earshot.storage.memory import MemoryStorage
 from earshot.store.memory import MemoryStore
+from earshot.store.memory_access import MemoryAccess
+from earshot.store.memory_audit import MemoryAudit, MemoryTokens
 from earshot.web.application import build_app
+from earshot.web.audit import AuditPages
+from earshot.web.bearers import Bearers
 from earshot.web.console import Console
 from earshot.web.logins import Logins
 from earshot.web.passwords import hash_password
+from earshot.web.permitted import needs, page
+from earshot.web.tokens import TokenPages
 from earshot.web.updates import Pace
 
 RATE_HZ = 8000
@@ -106,23 +119,58 @@ class World:
     logins: Logins
     folder: Path
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    trail: MemoryAudit = field(default_factory=MemoryAudit)
+    token: SharedToken | None = None
     answers: dict[str, Result | MediaReply] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
     allowed: Callable[[str], bool] | None = None
     pace: Pace = field(default_factory=lambda: Pace(between_s=0.01, heartbeat_s=0.2, login_s=60.0))
 
+    def __post_init__(self) -> None:
+        self.access = MemoryAccess(self.store)
+        self.authority = Authority(self.access, self.clock, kept_s=0.0)
+        self.audit = RecordedTrail(self.trail, self.clock)
+        self.tokens = Tokens(MemoryTokens(self.store), self.authority, self.clock, lambda: self.audit)
+
     def app(self) -> Starlette:
+        desk, trail = TokenPages(self.tokens), AuditPages(self.trail)
+        more = [
+            Route("/audit", page(trail.search, permissions.AUDIT_TRAIL)),
+            Route("/audit.csv", needs(trail.csv, permissions.AUDIT_TRAIL)),
+            Route("/audit.json", needs(trail.json, permissions.AUDIT_TRAIL)),
+            Route("/tokens", page(desk.show, permissions.API_TOKENS), methods=["GET"]),
+            Route("/tokens", page(desk.create, permissions.API_TOKENS), methods=["POST"]),
+            Route("/tokens/{number:int}/revoke", page(desk.revoke, permissions.API_TOKENS), methods=["POST"]),
+        ]
         console = Console(
             store=self.store,
             storage=self.storage,
             clock=self.clock,
             live=self.live,
             logins=self.logins,
+            authority=self.authority,
+            bearers=Bearers(self.tokens, self.clock, self.audit),
+            audit=self.audit,
             export=self.export,
             registry=self.registry,
             zone=UTC,
         )
-        return build_app(console, self.answer, allowed=self.allowed, pace=self.pace)
+        return build_app(
+            console, self.answer, allowed=self.allowed, pace=self.pace, more=more, token=self.token
+        )
+
+    async def acts(self) -> list[tuple[str, str, str]]:
+        """(actor, act, subject) of the audit trail, oldest first."""
+        entries = await self.trail.entries(AuditFilter(), 1000)
+        return [(one.actor, one.act, one.subject) for one in reversed(entries)]
+
+    async def role(self, user_id: int, *allowed: str) -> int:
+        """Give a user a new role with these permissions."""
+        number = await self.access.add_role(f"role {'+'.join(allowed)} of {user_id}")
+        for permission in allowed:
+            await self.access.grant(number, "permission", permission)
+        await self.access.give_role(number, user_id)
+        return number
 
     async def answer(self, request: Request) -> Result | MediaReply:
         self.asked.append(request)

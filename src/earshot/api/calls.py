@@ -14,6 +14,8 @@ from earshot.protocol.decode import Request
 from earshot.protocol.results import DEVICE_INVALID, Result, failed, ok, sent_to_cores
 
 NO_DEVICE = "Could not find a device matching given parameters"
+LONGEST_NUMBER = 18
+"""Digits of the largest record number that a database keeps."""
 
 
 def _send(context: Context, request: Request, told: Input) -> Result:
@@ -96,12 +98,31 @@ async def _update_recording(context: Context, request: Request, record_id: str) 
     if request.get("RECORDID") and request.get("DEVICEID"):
         changes["device_id"] = request.get("DEVICEID")
     try:
-        found = record_id.isdecimal() and await context.store.update_recording(int(record_id), changes)
+        found = (
+            is_number(record_id)
+            and await _is_shown(context, request, int(record_id))
+            and await context.store.update_recording(int(record_id), changes)
+        )
+        if found:
+            fields = ", ".join(sorted(changes))
+            await context.audit.note(request.actor, "changed", f"recording {int(record_id)}", fields=fields)
     except StoreUnavailable as error:
         return failed(request, "API_DATABASE_QUERY_ERROR", str(error))
     if not found:
         return failed(request, "API_RECORDID_INVALID", f"There is no recording {record_id}")
     return ok(request, "Updated recording in database")
+
+
+def is_number(record_id: str) -> bool:
+    """Whether a RECORDID is a number that a recording can have."""
+    return record_id.isascii() and record_id.isdecimal() and len(record_id.lstrip("0")) <= LONGEST_NUMBER
+
+
+async def _is_shown(context: Context, request: Request, record_id: int) -> bool:
+    """Whether the actor sees the recording; nobody learns of one that they do not."""
+    if request.actor.sees.everything:
+        return True
+    return await context.store.newest_recording("record_id", str(record_id), request.actor.sees) is not None
 
 
 def record_start(context: Context, request: Request) -> Result:

@@ -9,12 +9,22 @@ from typing import Self
 import structlog
 
 from earshot.api.audit import AuditTrail, NoTrail
+from earshot.api.authority import Authority, NoGrants
 from earshot.api.cores import Cores
-from earshot.clock import Clock
+from earshot.api.exporting import Exports
+from earshot.api.mail_desk import MailDesk
+from earshot.capture.registry import Registry
+from earshot.clock import Clock, SystemClock
 from earshot.engine.directory import Agent, Directory, resolve_device
 from earshot.ports import Storage, Store
+from earshot.ports.access import AccessStore
+from earshot.ports.capture import Desktops
+from earshot.ports.preferences import Locations, Preferences
+from earshot.ports.screens import Screens
 from earshot.protocol.decode import Request
 from earshot.protocol.dialect import MODERN, Dialect
+from earshot.store.memory_preferences import MemoryLocations, MemoryPreferences
+from earshot.store.memory_screens import MemoryScreens
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +37,9 @@ class AnswerSettings:
     recording_path: str = "C:\\Recordings\\"
     calllist_limit: int = 1000
     playback_links: bool = True
+    longest_blackout_us: int = 3_600_000_000
     public_url: str = ""
+    strict_locations: bool = False
 
     def with_url(self, public_url: str) -> Self:
         """The same with another `public_url`."""
@@ -36,7 +48,11 @@ class AnswerSettings:
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """Shared by all handlers. `publish(type, fields)` tells the listeners of the event port what happened."""
+    """Shared by all handlers. `publish(type, fields)` tells the listeners of the event port what happened.
+
+    `access` and `authority` are hung in by their service, before a door opens; until then only administrators may do
+    anything.
+    """
 
     cores: Cores
     store: Store
@@ -48,10 +64,20 @@ class Context:
     directory: Directory = field(default_factory=Directory)
     hash_password: Callable[[str], str] | None = None
     audit: AuditTrail = field(default_factory=NoTrail)
+    exports: Exports | None = None
+    mail: MailDesk | None = None
     publish: Callable[[str, Sequence[tuple[str, str]]], None] = lambda kind, fields: None
+    desktops: Desktops = field(default_factory=lambda: Registry(SystemClock()))
+    screens: Screens = field(default_factory=MemoryScreens)
+    preferences: Preferences = field(default_factory=lambda: MemoryPreferences(SystemClock()))
+    locations: Locations = field(default_factory=MemoryLocations)
+    access: AccessStore = field(init=False, repr=False, compare=False)
+    authority: Authority = field(default_factory=lambda: Authority(NoGrants(), SystemClock()))
 
     async def refresh_directory(self) -> None:
-        """Read agents and stations anew. Raises StoreUnavailable; the old directory stays then."""
+        """Read agents and stations anew, after a change of users too. Raises StoreUnavailable; the old directory stays
+        then."""
+        self.authority.forget()
         users = await self.store.users()
         stations = await self.store.stations()
         self.directory = Directory.of(
@@ -63,6 +89,8 @@ class Context:
                     last_name=user.last_name,
                     sys_user=user.sys_user,
                     crm_user=user.crm_user,
+                    employee_id=user.employee_id,
+                    sys_domain=user.sys_domain,
                     phones=user.phones,
                 )
                 for user in users
@@ -73,16 +101,19 @@ class Context:
 
     def resolve(self, request: Request) -> str | None:
         """The device that the request names, asked of each core's state in turn."""
+        device = request.get("DEVICEID")
+        if device and self.cores.links:
+            return device  # as resolve_device says, too: a device that is named is the device
         for link in self.cores.links:
-            device = resolve_device(
+            found = resolve_device(
                 self.directory,
                 link.state,
-                device_id=request.get("DEVICEID"),
+                device_id=device,
                 station=request.get("STATIONNAME"),
                 device_alias=request.get("DEVICEALIAS"),
                 sys_user=request.get("SYS_USER"),
                 crm_user=request.get("CRM_USER"),
             )
-            if device is not None:
-                return device
+            if found is not None:
+                return found
         return None

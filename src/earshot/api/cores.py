@@ -4,14 +4,13 @@ With one built-in core the list has one entry; the shape of the answers is the s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from earshot.engine.inputs import Input
 from earshot.ports import CoreAway, CoreLink
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """Which cores took an input and which did not."""
 
     reached: tuple[int, ...]

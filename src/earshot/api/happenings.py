@@ -5,27 +5,71 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from earshot.api.context import Context
-from earshot.api.live import CallState, LiveCall, LiveDevice, LiveLeg, LiveSnapshot
+from earshot.api.events import Fields
+from earshot.api.live import CallState, LiveCall, LiveDevice, LiveLeg, LiveScreen, LiveSnapshot, ScreenStateWord
 from earshot.api.variables import person_nodes, user_nodes
+from earshot.engine.chat_values import Chat
 from earshot.engine.effects import Announce
+from earshot.engine.masking import is_blacked_out
 from earshot.engine.model import Call
-from earshot.ports import CoreLink
-from earshot.protocol.events import write_event
+from earshot.engine.variables import CallVariables
+from earshot.ports import CoreLink, SealedRecording
+from earshot.protocol.dialect import CHANNEL_STATES
 from earshot.protocol.times import legacy_time
 
 STARTED_WITHOUT_SOUND_S = 10.0
 SHOWN_DEVICES = 500
 
 
-def event_document(context: Context, told: Announce, now_us: int, core: int) -> bytes:
-    """One event as it goes over the wire. ANNOUNCEDBY names who signalled the call: api, siprec or both."""
-    variables = told.variables
+def announced_fields(context: Context, told: Announce, core: int) -> Fields:
+    """What an announcement of a core says. ANNOUNCEDBY names who signalled the call: api, siprec or both."""
+    return [*_call_fields(context, told.variables, core), ("ANNOUNCEDBY", ",".join(told.announced_by))]
+
+
+def saved_fields(context: Context, sealed: SealedRecording, record_id: int, warnings: tuple[str, ...]) -> Fields:
+    """What RECORDINGSAVED says of a recording. DURATION is in seconds, RECORDINGTIME local time."""
+    moment = datetime.fromtimestamp(sealed.recording_time, context.settings.zone)
+    return [
+        ("RECORDID", str(record_id)),
+        *_call_fields(context, sealed.variables, sealed.core),
+        ("RECORDINGTIME", legacy_time(moment)),
+        ("DURATION", f"{sealed.duration_s:.3f}"),
+        ("FILENAME", sealed.file_name),
+        ("WARNINGS", ",".join(warnings)),
+    ]
+
+
+def channel_fields(context: Context, number: int, state: str, device: tuple[str, str], core: int) -> Fields:
+    """What CHANNELSTATE says of channel `number`; `device` is DEVICEID and DEVICEALIAS."""
+    shown = context.dialect.channel_state(CHANNEL_STATES.index(state))
+    agent = context.directory.agent_on(*device)
+    return [
+        ("ID", str(number)),
+        ("STATE", shown),
+        ("DEVICEID", device[0]),
+        ("DEVICEALIAS", device[1]),
+        ("AGENTID", str(agent.user_id) if agent else ""),
+        ("COREIDENT", str(core)),
+    ]
+
+
+def published_fields(context: Context, fields: Fields) -> Fields:
+    """The fields that somebody published, with AGENTID of whoever is on the device where they name nobody."""
+    values = dict(fields)
+    if values.get("AGENTID") or not values.get("DEVICEID"):
+        return fields
+    agent = context.directory.agent_on(values["DEVICEID"], values.get("DEVICEALIAS", ""))
+    others = [(name, value) for name, value in fields if name != "AGENTID"]
+    return [*others, ("AGENTID", str(agent.user_id))] if agent else fields
+
+
+def _call_fields(context: Context, variables: CallVariables, core: int) -> Fields:
     agent = context.directory.agent_on(variables.device_id, variables.device_alias)
-    moment = legacy_time(datetime.fromtimestamp(now_us / 1e6, context.settings.zone))
-    fields = [
+    return [
         ("DEVICEID", variables.device_id),
         ("DEVICEALIAS", variables.device_alias),
         *person_nodes(agent),
+        ("AGENTID", str(agent.user_id) if agent else ""),
         ("CALLINSTANCE", variables.call_instance),
         ("CALLID", variables.call_id),
         ("GROUP", variables.group),
@@ -35,9 +79,7 @@ def event_document(context: Context, told: Announce, now_us: int, core: int) -> 
         *user_nodes(variables),
         ("CALLDIRECTION", variables.direction),
         ("COREIDENT", str(core)),
-        ("ANNOUNCEDBY", ",".join(told.announced_by)),
     ]
-    return write_event(told.event, moment, fields)
 
 
 def live_snapshot(context: Context, notices: tuple[str, ...] = ()) -> LiveSnapshot:
@@ -50,10 +92,43 @@ def live_snapshot(context: Context, notices: tuple[str, ...] = ()) -> LiveSnapsh
                 calls.append(_live_call(context, link, call))
         newest = sorted(link.state.devices.values(), key=lambda device: device.last_started_us, reverse=True)
         for device in newest[:SHOWN_DEVICES]:
-            name = _agent_name(context, device.device_id, device.alias)
-            devices.append(LiveDevice(device_id=device.device_id, device_alias=device.alias, agent=name))
+            name, agent_id = _agent_on(context, device.device_id, device.alias)
+            known = LiveDevice(device_id=device.device_id, device_alias=device.alias, agent=name, agent_id=agent_id)
+            devices.append(known)
     calls.sort(key=lambda call: call.started_at)
-    return LiveSnapshot(at=context.clock.now(), devices=tuple(devices), calls=tuple(calls), notices=notices)
+    return LiveSnapshot(
+        at=context.clock.now(),
+        devices=tuple(devices),
+        calls=tuple(calls),
+        screens=tuple(_live_screen(context, chat) for chat in running_chats(context)),
+        notices=notices,
+    )
+
+
+def running_chats(context: Context) -> list[Chat]:
+    """The screen sessions that have not ended, oldest first."""
+    chats = [chat for link in context.cores.links for chat in link.state.chats.values() if chat.phase == "open"]
+    return sorted(chats, key=lambda chat: chat.started_us)
+
+
+def _live_screen(context: Context, chat: Chat) -> LiveScreen:
+    agent = context.directory.agents.get(chat.agent.agent_id)
+    name = f"{agent.first_name} {agent.last_name}".strip() or agent.username if agent else ""
+    captured: ScreenStateWord = "black" if chat.is_black else "capturing"
+    return LiveScreen(
+        key=chat.key,
+        session_id=chat.session_id,
+        started_at=chat.started_us / 1e6,
+        state=captured if chat.capturing == "running" else "not_captured",
+        agent_id=chat.agent.agent_id,
+        agent=name,
+        computer=chat.computer,
+        device_alias=chat.variables.device_alias,
+        group=chat.variables.group,
+        gate=chat.variables.gate,
+        reason="" if chat.capturing == "running" else chat.missing,
+        warnings=tuple(chat.warnings),
+    )
 
 
 class LiveView:
@@ -82,9 +157,11 @@ class LiveView:
             yield self.snapshot()
 
 
-def _agent_name(context: Context, device_id: str, alias: str) -> str:
+def _agent_on(context: Context, device_id: str, alias: str) -> tuple[str, int | None]:
+    """Name and USERID of the agent."""
     agent = context.directory.agent_on(device_id, alias)
-    return f"{agent.first_name} {agent.last_name}".strip() or agent.username if agent else ""
+    name = f"{agent.first_name} {agent.last_name}".strip() or agent.username if agent else ""
+    return name, agent.user_id if agent else None
 
 
 def _live_call(context: Context, link: CoreLink, call: Call) -> LiveCall:
@@ -101,16 +178,21 @@ def _live_call(context: Context, link: CoreLink, call: Call) -> LiveCall:
         legs.append(LiveLeg(side=one.facts.side, codec=codec, packets=packets, level=1.0 if fresh else 0.0))
     age_s = link.now() - call.started_us / 1e6
     silent: CallState = "waiting" if age_s < STARTED_WITHOUT_SOUND_S else "no_sound"
+    agent, agent_id = _agent_on(context, call.device_id, variables.device_alias)
     return LiveCall(
         key=call.key,
         device_id=call.device_id,
         started_at=call.started_us / 1e6,
         state="recording" if heard else silent,
         device_alias=variables.device_alias,
-        agent=_agent_name(context, call.device_id, variables.device_alias),
+        agent=agent,
+        agent_id=agent_id,
+        group=variables.group,
+        gate=variables.gate,
         ani=variables.ani,
         dnis=variables.dnis,
         direction=variables.direction,
+        blackout=is_blacked_out(call),
         legs=tuple(legs),
         warnings=tuple(sorted(call.leniencies)),
     )

@@ -1,10 +1,12 @@
 """Import commands: IMPORTUSER, IMPORTAGENTPHONE, IMPORTWORKSTATION. After each change the directory is read anew."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from earshot.api.context import Context, log
+from earshot.api.locations import refused_location
 from earshot.errors import StoreUnavailable
 from earshot.ports import NotFound, NotUnique, Station, User
 from earshot.protocol.decode import Request
@@ -68,6 +70,7 @@ async def _add_user(context: Context, request: Request) -> Result:
     added_at = _moment(context, request, "ADD_TIME")
     user = User(added_at=added_at, modified_at=_moment(context, request, "MOD_TIME"), **fields)
     user_id = await context.store.add_user(user, await _password(context, request))
+    await _note(context, request, "created", user.username or f"{user.first_name} {user.last_name}", user_id, fields)
     await refresh(context)
     return ok(request, body=(("USERID", str(user_id)),))
 
@@ -100,6 +103,7 @@ async def _modify_user(context: Context, request: Request) -> Result:
         raise NotFound
     changes = _fields(request) | {"modified_at": _moment(context, request, "MOD_TIME")}
     await context.store.modify_user(user_id, changes, await _password(context, request))
+    await _note(context, request, "changed", await _name_of(context, user_id), user_id, changes)
     await refresh(context)
     return ok(request, body=(("USERID", str(user_id)),))
 
@@ -110,9 +114,29 @@ async def _delete_user(context: Context, request: Request) -> Result:
     user_id = await _find_user(context, request)
     if user_id is None:
         raise NotFound
+    name = await _name_of(context, user_id)
     await context.store.delete_user(user_id)
+    await _note(context, request, "deleted", name, user_id, {})
     await refresh(context)
     return ok(request, body=(("USERID", str(user_id)),))
+
+
+async def _name_of(context: Context, user_id: int) -> str:
+    """The name of a user as the audit trail shows it."""
+    known = next((user for user in await context.store.users() if user.user_id == user_id), User())
+    return known.username or f"{known.first_name} {known.last_name}".strip()
+
+
+async def _note(
+    context: Context, request: Request, act: str, name: str, user_id: int, changes: Mapping[str, Any]
+) -> None:
+    """Note a change of a user: which fields, never what a password is."""
+    fields = sorted(changes.keys() - {"modified_at"}) + (["password"] if request.get("PASSWORD") else [])
+    phones = ",".join(changes.get("phones", ()))
+    detail = {"user_id": str(user_id), "fields": ", ".join(fields), "phones": phones}
+    if "active" in changes:
+        detail["active"] = "yes" if changes["active"] else "no"
+    await context.audit.note(request.actor, act, f"user {name}", **detail)
 
 
 async def _list_users(context: Context, request: Request) -> Result:
@@ -156,6 +180,8 @@ async def import_agent_phone(context: Context, request: Request) -> Result:
             await context.store.assign_phone(phone, user_id)
         elif not await context.store.free_phone(phone, user_id):
             return failed(request, AGENT_NOT_FOUND, f"Phone {phone} does not belong to agent {user_id}")
+        detail = {"user_id": str(user_id), "phone": phone, "what": f"phone {request.get('ACTION').lower()}"}
+        await context.audit.note(request.actor, "changed", f"user {await _name_of(context, user_id)}", **detail)
         await refresh(context)
     except NotUnique as taken:
         return failed(request, "API_ERROR_KEYS_NOT_UNIQUE", str(taken))
@@ -173,7 +199,12 @@ async def import_workstation(context: Context, request: Request) -> Result:
         location_id=int(request.get("LOCATIONID") or 1),
     )
     try:
+        refused = await refused_location(context, request, station.location_id)
+        if refused is not None:
+            return refused
         stored = await context.store.map_station(station)
+        detail = {"device": stored.device_id, "location": str(stored.location_id)}
+        await context.audit.note(request.actor, "changed", f"station {stored.station}", **detail)
         await refresh(context)
     except StoreUnavailable as error:
         return failed(request, DATABASE, str(error))

@@ -25,7 +25,8 @@ class LiveLeg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveCall:
-    """A call in progress. `key` is that of the coming `FinishedCall`; `started_at` is in seconds since the epoch."""
+    """A call in progress. `key` is that of the coming `FinishedCall`; `started_at` is in seconds since the epoch.
+    `blackout` says that one is open on it: its sound is thrown away."""
 
     key: str
     device_id: str
@@ -36,7 +37,33 @@ class LiveCall:
     ani: str = ""
     dnis: str = ""
     direction: str = ""
+    blackout: bool = False
     legs: tuple[LiveLeg, ...] = ()
+    warnings: tuple[str, ...] = ()
+    agent_id: int | None = None
+    group: str = ""
+    gate: str = ""
+
+
+ScreenStateWord = Literal["capturing", "black", "not_captured"]
+"""capturing: a desktop is being captured; black: it is, in a blackout; not_captured: there is no desktop to capture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveScreen:
+    """A screen session in progress. `reason` says why it is not captured; `started_at` is in seconds since 1970."""
+
+    key: str
+    session_id: str
+    started_at: float
+    state: ScreenStateWord
+    agent_id: int = 0
+    agent: str = ""
+    computer: str = ""
+    device_alias: str = ""
+    group: str = ""
+    gate: str = ""
+    reason: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -47,6 +74,7 @@ class LiveDevice:
     device_id: str
     device_alias: str = ""
     agent: str = ""
+    agent_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +85,7 @@ class LiveSnapshot:
     at: float = 0.0
     devices: tuple[LiveDevice, ...] = ()
     calls: tuple[LiveCall, ...] = ()
+    screens: tuple[LiveScreen, ...] = ()
     notices: tuple[str, ...] = ()
 
 

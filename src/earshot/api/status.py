@@ -1,4 +1,4 @@
-"""Status commands: DEVICELIST, DEVICESTATUS, DEVICERECORDINGSTATUS, CHANNELS, STATIONS, FETCHTERMINOLOGY.
+"""Status commands: DEVICELIST, DEVICESTATUS, DEVICERECORDINGSTATUS, CHANNELS, STATIONS.
 
 They read the state of the cores and change nothing. Layouts follow the examples of the specification; where its list
 and its example differ, the example wins (reference.md 14.3).
@@ -17,20 +17,6 @@ from earshot.protocol.results import DEVICE_INVALID, Node, Result, failed, ok
 from earshot.protocol.times import legacy_time, unix_seconds
 
 ACTIVE_INSTANCES = "Following active call instances found for specified deviceID, devicealias, crm_user or sys_user"
-
-TERMINOLOGY = {
-    "agent": "Agent",
-    "ani": "CallerID ANI",
-    "callcopygroup": "QA Group",
-    "devicealias": "Agent Number",
-    "deviceid": "Voice Port",
-    "dnis": "Number Called DNIS",
-    "gate": "ACD Gate",
-    "group": "Group",
-    "user1": "User 1",
-    "user2": "User 2",
-}
-"""The names that FETCHTERMINOLOGY gives, all ten of the specification's example."""
 
 
 def test(context: Context, request: Request) -> Result:
@@ -199,8 +185,3 @@ async def stations(context: Context, request: Request) -> Result:
         return failed(request, "API_DATABASE_QUERY_ERROR", str(error))
     nodes = tuple(("STATION", (("STATIONNAME", one.station), ("DEVICEID", one.device_id))) for one in mapped)
     return ok(request, body=(("COUNT", str(len(nodes))), ("STATIONS", nodes)))
-
-
-def fetch_terminology(context: Context, request: Request) -> Result:
-    nodes = tuple(("TERMINOLOGY", (("NAME", name), ("VALUE", value))) for name, value in TERMINOLOGY.items())
-    return ok(request, body=(("COUNT", str(len(nodes))), ("SETTINGS", nodes)))

@@ -4,7 +4,7 @@ A blank element sets a variable blank only where that makes sense (USERn, GROUP,
 absent both mean "leave it" (reference.md 14.3, CALLUPDATE).
 """
 
-from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from earshot.engine.directory import Agent
@@ -12,7 +12,7 @@ from earshot.engine.variables import USER_FIELDS, CallVariables
 from earshot.protocol.decode import Request
 
 USER_TAGS = tuple(f"USER{number}" for number in range(1, USER_FIELDS + 1))
-WIRE: dict[str, tuple[str, Callable[[str], Any], bool]] = {
+WIRE: dict[str, tuple[str, type[str] | type[int], bool]] = {
     "DEVICEALIAS": ("device_alias", str, False),
     "STATIONNAME": ("station", str, False),
     "GROUP": ("group", str, True),
@@ -32,18 +32,29 @@ WIRE: dict[str, tuple[str, Callable[[str], Any], bool]] = {
     **{tag: (tag.lower(), str, True) for tag in USER_TAGS},
 }
 """Wire name -> (call variable, how its text is read, whether a blank element clears it). Texts are checked already."""
+_NAMES = {tag: name for tag, (name, _, _) in WIRE.items()}
+_NUMBERS = tuple(name for name, read, _ in WIRE.values() if read is int)
+_CLEARED = frozenset(name for name, _, blank_clears in WIRE.values() if blank_clears)
+
+
+@lru_cache(maxsize=1024)
+def _names_of(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """The call variable for each of `tags`, "" for what is none."""
+    return tuple(_NAMES.get(tag, "") for tag in tags)
 
 
 def changes_in(request: Request, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
     """The call variables that the request sets, by the names of `CallVariables`."""
-    changes: dict[str, Any] = {}
-    for tag, text in request.params.items():
-        known = WIRE.get(tag)
-        if known is None or tag in leave_out:
-            continue
-        name, read, blank_clears = known
-        if text or blank_clears:
-            changes[name] = text if read is str else read(text)
+    params = request.params
+    changes: dict[str, Any] = dict(zip(_names_of(tuple(params)), params.values(), strict=True))
+    changes.pop("", None)
+    if not all(changes.values()):
+        changes = {name: text for name, text in changes.items() if text or name in _CLEARED}
+    for name in _NUMBERS:
+        if name in changes:
+            changes[name] = int(changes[name])
+    for tag in leave_out:
+        changes.pop(_NAMES[tag], None)
     return changes
 
 

@@ -5,14 +5,32 @@ from typing import Annotated
 
 import typer
 
-from earshot import __version__, app, operations
+from earshot import __version__, operations, serving
+from earshot.cli.access import group_cli, role_cli
+from earshot.cli.audit import audit_cli
+from earshot.cli.cav import cav_cli
+from earshot.cli.events import events
+from earshot.cli.mail import mail_cli
+from earshot.cli.preferences import location_cli, terminology_cli
 from earshot.cli.running import ConfigFile, DataDir, Host, loaded, run
+from earshot.cli.tokens import token_cli
+from earshot.cli.webhooks import webhook_cli
 from earshot.errors import ConfigurationError, EarshotError
 from earshot.simulate.options import SimulateOptions
 
 cli = typer.Typer(no_args_is_help=True, add_completion=True, help="Earshot, the open call recording system.")
 user_cli = typer.Typer(no_args_is_help=True, help="The people who may log in.")
 cli.add_typer(user_cli, name="user")
+cli.add_typer(role_cli, name="role")
+cli.add_typer(group_cli, name="group")
+cli.add_typer(audit_cli, name="audit")
+cli.add_typer(cav_cli, name="cav")
+cli.add_typer(token_cli, name="token")
+cli.add_typer(location_cli, name="location")
+cli.add_typer(terminology_cli, name="terminology")
+cli.add_typer(mail_cli, name="mail")
+cli.add_typer(webhook_cli, name="webhook")
+cli.command()(events)
 
 
 @cli.command()
@@ -37,7 +55,7 @@ def serve(
         sip_port=sip_port,
         rtp_ports=rtp_ports,
     )
-    run(app.serve(settings, announce=lambda line: print(line, flush=True)))  # noqa: T201
+    run(serving.serve(settings, announce=lambda line: print(line, flush=True)))  # noqa: T201
 
 
 @user_cli.command("create")

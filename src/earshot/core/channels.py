@@ -4,6 +4,7 @@ A call takes a channel when its sound begins and gives it back when it ends: sea
 """
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -25,6 +26,8 @@ class Channels:
         self.all = [Channel(number, changed_us=now_us) for number in range(1, count + 1)]
         self._free = list(range(count))
         self._of_call: dict[str, Channel] = {}
+        self.on_change: list[Callable[[Channel], None]] = []
+        """Told of every channel whose state has changed."""
 
     @property
     def busy(self) -> int:
@@ -53,3 +56,5 @@ class Channels:
     def _set(self, channel: Channel, state: str, now_us: int) -> None:
         channel.state = state
         channel.changed_us = now_us
+        for told in self.on_change:
+            told(channel)

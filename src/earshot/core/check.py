@@ -12,9 +12,12 @@ from earshot.core.recovery import restore
 from earshot.journal.check import check as check_journal
 from earshot.journal.recovery import recover
 from earshot.ports import Storage, Store
+from earshot.ports.screens import Screens
 
 
-async def check(journal: Path, store: Store, storage: Storage, *, running: bool) -> AsyncIterator[str]:
+async def check(
+    journal: Path, store: Store, storage: Storage, *, running: bool, screens: Screens | None = None
+) -> AsyncIterator[str]:
     """What is wrong, one sentence each, as it is found. `running` says that a server is at work on these files."""
     recovered = recover(journal, repair=False)
     restored = restore(recovered.events, core=1)
@@ -34,7 +37,14 @@ async def check(journal: Path, store: Store, storage: Storage, *, running: bool)
         problem = await _media_problem(storage, name, sha256, size)
         if problem:
             yield problem
+    if screens is not None:
+        async for name, sha256, size in screens.all_screen_objects():
+            rows.add(name)
+            problem = await _media_problem(storage, name, sha256, size)
+            if problem:
+                yield problem
     planned = {one.object_name for call in restored.state.calls.values() for one in call.recordings}
+    planned |= {one.object_name for chat in restored.state.chats.values() for one in chat.segments}
     async for name, _ in storage.names():
         if name not in rows and name not in planned:
             yield f"media object {name} belongs to no recording"

@@ -5,7 +5,7 @@ beside calls to go on after a restart (SIP dialogs) is journalled as notes under
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import orjson
@@ -13,8 +13,17 @@ import structlog
 
 from earshot.core.channels import Channels
 from earshot.core.sound import Sound
+from earshot.engine.blackout_values import BlackoutInput, MaskLeg, RemoveSound, UnmaskLeg, WakeForBlackouts
 from earshot.engine.effects import Announce, DropLeg, Effect, KeepLeg, NameRecording, SealCall
-from earshot.engine.inputs import CallRefused, CallStored, EndCall, Input, RecordingNamed
+from earshot.engine.inputs import (
+    CallRefused,
+    CallStored,
+    EndCall,
+    Input,
+    RecordingNamed,
+    SessionChanged,
+    SessionOpened,
+)
 from earshot.engine.model import Call, State
 from earshot.engine.step import step
 from earshot.ports import ChannelView, CoreAway
@@ -23,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 OUT_OF_DISK_SPACE = "API_ERROR_OUT_OF_DISK_SPACE"
 MICROSECONDS = 1_000_000
+NUMBERED = (SessionOpened, SessionChanged)
+"""The inputs that hold dictionaries with numbers for keys, which cost more to write: codecs by payload type."""
 
 Listener = Callable[[Announce, int], None]
 
@@ -56,6 +67,8 @@ class Recorder:
         self.listeners: list[Listener] = []
         self.seal: Callable[[str], None] = lambda _: None
         self.release_leg: Callable[[int], None] = lambda _: None
+        self.blackouts: Callable[[BlackoutInput], Awaitable[None]] = self._cannot_black_out
+        self.blackouts_failing: dict[int, str] = {}
         self.draining = False
         self.refusal = ""
         self._name_recording = name_recording
@@ -64,6 +77,10 @@ class Recorder:
         self._performers: dict[type[Any], Callable[[Any, int], None]] = {
             KeepLeg: self._keep,
             DropLeg: lambda effect, _: self.sound.keep(effect.leg, False),
+            MaskLeg: lambda effect, _: self.sound.mask(effect.leg, True),
+            UnmaskLeg: lambda effect, _: self.sound.mask(effect.leg, False),
+            RemoveSound: lambda effect, _: None,
+            WakeForBlackouts: lambda effect, _: None,
             NameRecording: self._name,
             SealCall: self._sealing,
             Announce: self._announce,
@@ -85,6 +102,12 @@ class Recorder:
         if self.draining:
             raise CoreAway("the recorder is shutting down")
         self.apply(told)
+
+    async def black_out(self, told: BlackoutInput) -> None:
+        await self.blackouts(told)
+
+    async def _cannot_black_out(self, told: BlackoutInput) -> None:
+        raise CoreAway("blackouts are not set up on this core")
 
     def refuses_new_calls(self) -> str:
         return self.refusal
@@ -112,13 +135,19 @@ class Recorder:
     def apply(self, told: Input) -> None:
         """Journal the input, let the engine answer it, perform the effects."""
         now_us = self.now_us()
-        body = orjson.Fragment(orjson.dumps(told, option=orjson.OPT_NON_STR_KEYS))
+        body: Input | orjson.Fragment = told
+        if isinstance(told, NUMBERED):
+            body = orjson.Fragment(orjson.dumps(told, option=orjson.OPT_NON_STR_KEYS))
         self.journal.append_event({"input": type(told).__name__, "at": now_us, "body": body})
         self._perform(step(self.state, told, now_us), now_us)
 
     def _perform(self, effects: list[Effect], now_us: int) -> None:
         for effect in effects:
             self._performers[type(effect)](effect, now_us)
+
+    def perform_with(self, kind: type[Any], performer: Callable[[Any, int], None]) -> None:
+        """Have effects of this kind performed by `performer(effect, now_us)`, for a part beside the recorder."""
+        self._performers[kind] = performer
 
     def _keep(self, effect: KeepLeg, now_us: int) -> None:
         self._users_of_leg[effect.leg] += 1
@@ -155,6 +184,11 @@ class Recorder:
             # Each checkpoint writes every note again: as text, that costs a copy.
             self.notes[name] = text = orjson.Fragment(orjson.dumps(body))
             self.journal.append_event({"note": name, "body": text})
+
+    def resume_leg(self, leg: int, wanted: bool) -> None:
+        """After a restart: the leg's port is open again. What was masked is masked before anything is kept."""
+        self.sound.mask(leg, leg in self.state.masked)
+        self.sound.keep(leg, wanted)
 
     def has_free_channel(self) -> bool:
         """Whether one more call can be recorded."""

@@ -37,7 +37,8 @@ class LegJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealJob:
-    """One recording to be rendered to `out_path`: from `start_us` to `stop_us`, journal time."""
+    """One recording to be rendered to `out_path`: from `start_us` to `stop_us`, journal time; silent in `masks`, the
+    (from, until) of its blackouts."""
 
     journal: Path
     out_path: Path
@@ -45,11 +46,12 @@ class SealJob:
     stop_us: int
     legs: tuple[LegJob, ...]
     limits: Limits
+    masks: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """What came of a job; `rendered` is None when not one packet fell into the span."""
+    """What came of a job; `rendered` is None when not one packet fell into the span, and no blackout explains that."""
 
     packets: int
     rendered: Rendered | None
@@ -58,16 +60,17 @@ class Sealed:
 class _Counted:
     """The packets of a leg that fall into a span, chunk by chunk, counted as they go by."""
 
-    def __init__(self, job: LegJob, journal: Path, start_us: int, stop_us: int) -> None:
-        self._job = job
-        self._journal = journal
-        self._from_us = max(job.from_us, start_us)
-        self._until_us = min(job.until_us, stop_us)
+    def __init__(self, leg: LegJob, job: SealJob) -> None:
+        self._leg = leg
+        self._journal = job.journal
+        self._from_us = max(leg.from_us, job.start_us)
+        self._until_us = min(leg.until_us, job.stop_us)
+        self._masks = job.masks
         self.packets = 0
 
     def __iter__(self) -> Iterator[LegPackets]:
         self.packets = 0
-        for chunk in iter_leg(self._journal, self._job.facts.leg, self._job.tail):
+        for chunk in iter_leg(self._journal, self._leg.facts.leg, self._leg.tail):
             lengths = chunk.lengths.astype(np.int64)
             first, last = (int(at) for at in np.searchsorted(chunk.times_us, (self._from_us, self._until_us)))
             if (np.diff(chunk.times_us) < 0).any():
@@ -78,7 +81,18 @@ class _Counted:
             begin = int(ends[first - 1]) if first else 0
             self.packets += last - first
             data = chunk.data[begin : int(ends[last - 1])]
-            yield LegPackets(chunk.times_us[first:last], lengths[first:last], data.data)
+            yield self._unmasked(LegPackets(chunk.times_us[first:last], lengths[first:last], data.data))
+
+    def _unmasked(self, packets: LegPackets) -> LegPackets:
+        """Without those that arrived in a blackout: of them only headers are left, and zeros would be a noise."""
+        times, lengths = packets.times_us, packets.lengths
+        hidden = np.zeros(len(times), bool)
+        for begin, end in self._masks:
+            hidden |= (times >= begin) & (times < end)
+        if not hidden.any():
+            return packets
+        data = np.frombuffer(packets.data, np.uint8)[np.repeat(~hidden, lengths)]
+        return LegPackets(times[~hidden], lengths[~hidden], data.data)
 
 
 def _description(facts: LegFacts) -> LegDescription:
@@ -88,19 +102,31 @@ def _description(facts: LegFacts) -> LegDescription:
 
 def seal(job: SealJob) -> Sealed:
     """Render the recording. Raises JournalDamaged, OSError."""
-    counted = [_Counted(leg, job.journal, job.start_us, job.stop_us) for leg in job.legs]
+    counted = [_Counted(leg, job) for leg in job.legs]
     sources = [LegSource(_description(leg.facts), chunks) for leg, chunks in zip(job.legs, counted, strict=True)]
     job.out_path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        rendered = render_recording(sources, job.start_us, job.stop_us, (), job.out_path, limits=job.limits, sync=True)
+        rendered = render_recording(
+            sources, job.start_us, job.stop_us, job.masks, job.out_path, limits=job.limits, sync=True
+        )
     except OSError:
         job.out_path.unlink(missing_ok=True)  # half a file would keep a full disk full
         raise
     packets = sum(one.packets for one in counted)
-    if not packets:
+    if not packets and not _is_mostly_masked(job):
         job.out_path.unlink(missing_ok=True)
         return Sealed(packets=0, rendered=None)
     return Sealed(packets=packets, rendered=rendered)
+
+
+def _is_mostly_masked(job: SealJob) -> bool:
+    """Whether blackouts cover most of the recording: then it is silent because of them, and kept."""
+    masked_us = done_us = 0
+    for begin, end in job.masks:
+        begin, end = max(begin, job.start_us, done_us), min(end, job.stop_us)
+        masked_us += max(end - begin, 0)
+        done_us = max(done_us, end)
+    return 2 * masked_us > job.stop_us - job.start_us
 
 
 def begin_worker(parent: int) -> None:

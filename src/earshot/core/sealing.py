@@ -20,10 +20,11 @@ from earshot.core.recorder import Recorder
 from earshot.core.seal_job import LegJob, Sealed, SealJob
 from earshot.core.verdicts import verdict_of
 from earshot.engine.directory import Agent
+from earshot.engine.masking import WHY, is_blackout, masks_of
 from earshot.engine.model import Call, Recording
 from earshot.errors import StoreUnavailable
 from earshot.journal.format import ChainPointer
-from earshot.media.render import Limits
+from earshot.media.render import Gap, Limits
 from earshot.ports import FinishedCall, SealedRecording, Storage, Store
 from earshot.tasks import Spawner
 
@@ -83,6 +84,9 @@ class Sealing:
         self._idle = asyncio.Event()
         self._idle.set()
         self._attempts: Counter[str] = Counter()
+        self._store_is_away = False
+        self._masks: dict[str, tuple[tuple[int, int], ...]] = {}
+        self._awaited: dict[str, list[asyncio.Future[None]]] = {}
         self.failing: dict[str, str] = {}
         self.on_stored: list[Callable[[FinishedCall, tuple[int, ...]], None]] = []
 
@@ -109,6 +113,13 @@ class Sealing:
     async def idle(self) -> None:
         """Wait until every ended call has its rows."""
         await self._idle.wait()
+
+    async def stored(self, key: str) -> None:
+        """Wait until an ended call whose sealing has begun has its rows; others are sealed by what is true by then."""
+        if key in self._masks:
+            stored = asyncio.get_running_loop().create_future()
+            self._awaited.setdefault(key, []).append(stored)
+            await stored
 
     async def _seal_calls(self) -> None:
         while True:
@@ -149,6 +160,7 @@ class Sealing:
         sealed: list[SealedRecording] = []
         packets = 0
         warnings: tuple[str, ...] = ()
+        self._masks[call.key] = masks_of(call)
         for recording in call.recordings:
             if not call.attachments or not recording.object_name:
                 continue
@@ -209,6 +221,7 @@ class Sealing:
             stop_us=stop_us,
             legs=legs,
             limits=self._tools.limits,
+            masks=self._masks[call.key],
         )
 
     def _row(self, call: Call, recording: Recording, job: SealJob, done: Sealed) -> SealedRecording:
@@ -218,6 +231,7 @@ class Sealing:
         known = [
             (max(gap.from_us, job.start_us), min(gap.until_us or job.stop_us, job.stop_us), gap.why.split()[0])
             for gap in call.gaps
+            if not is_blackout(gap)
         ]
         known_s = {
             ((start - job.start_us) / MICROSECONDS, (stop - job.start_us) / MICROSECONDS, why)
@@ -243,7 +257,7 @@ class Sealing:
             peaks=rendered.peaks,
             peaks_per_second=rendered.peaks_per_second,
             legs=rendered.leg_figures,
-            gaps=tuple(sorted({*known_s, *(gap for gap in rendered.gaps if not _explained(gap, known_s))})),
+            gaps=_gaps(rendered.gaps, known_s),
             ended_by=call.ended_by,
         )
 
@@ -270,8 +284,20 @@ class Sealing:
             self._again(batch[0].key, self._finished, batch[0], failure)
         return True
 
+    def _again_if_blacked_out(self, batch: list[FinishedCall]) -> list[FinishedCall]:
+        """The batch without the calls of which a blackout has taken more since they were rendered: once more."""
+        stale = [one for one in batch if masks_of(self._recorder.state.calls[one.key]) != self._masks[one.key]]
+        for one in stale:
+            self._waiting.put_nowait(one.key)
+        return [one for one in batch if one not in stale]
+
     async def _save(self, batch: list[FinishedCall]) -> None:
-        stored = await self._insisting(partial(self._tools.store.save_calls, batch))
+        stored: list[tuple[int, ...]] | None = None
+        while stored is None:
+            batch = self._again_if_blacked_out(batch)
+            if not batch:
+                return
+            stored = await self._tried(partial(self._tools.store.save_calls, batch))
         self._tools.reached("saved")
         for finished, record_ids in zip(batch, stored, strict=True):
             await self._catch_up(finished, record_ids)
@@ -283,22 +309,33 @@ class Sealing:
 
     def _forget(self, key: str) -> None:
         self.failing.pop(key, None)
+        self._masks.pop(key, None)
         del self._attempts[key]
         self._open.discard(key)
+        for waiting in self._awaited.pop(key, ()):
+            if not waiting.done():
+                waiting.set_result(None)
         if not self._open:
             self._idle.set()
 
     async def _insisting(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, waiting for a store that is away or locked for as long as it takes."""
-        complained = False
-        while True:
-            try:
-                return await work()
-            except StoreUnavailable as away:
-                if not complained:
-                    log.error("store_away", why=str(away), waiting=self.waiting)
-                    complained = True
-                await asyncio.sleep(STORE_RETRY_S)
+        while (done := await self._tried(work)) is None:
+            pass
+        return done
+
+    async def _tried(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Do `work`; None after a pause when the store is away or locked."""
+        try:
+            done = await work()
+        except StoreUnavailable as away:
+            if not self._store_is_away:
+                log.error("store_away", why=str(away), waiting=self.waiting)
+            self._store_is_away = True
+            await asyncio.sleep(STORE_RETRY_S)
+            return None
+        self._store_is_away = False
+        return done
 
     async def _catch_up(self, finished: FinishedCall, record_ids: tuple[int, ...]) -> None:
         """A CALLUPDATE may have come between sealing and saving: bring the rows up to the call's variables."""
@@ -318,6 +355,13 @@ async def _some(queue: asyncio.Queue[T]) -> list[T]:
 def _there(queue: asyncio.Queue[T], most: int) -> list[T]:
     """What waits in the queue now."""
     return [queue.get_nowait() for _ in range(min(most, queue.qsize()))]
+
+
+def _gaps(found: Iterable[Gap], known: set[Gap]) -> tuple[Gap, ...]:
+    """The gaps of a recording: those whose reason is known, blackouts, and what they do not explain of the others."""
+    found = tuple(found)
+    known = known | {gap for gap in found if gap[2] == WHY}
+    return tuple(sorted({*known, *(gap for gap in found if not _explained(gap, known))}))
 
 
 def _explained(gap: tuple[float, float, str], known: Iterable[tuple[float, float, str]]) -> bool:

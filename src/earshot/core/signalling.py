@@ -278,7 +278,7 @@ class Signalling:
                 except NoFreePort as taken:
                     log.error("port_not_resumed", dialog=key, port=facts.port, why=str(taken))
                     continue
-                self._recorder.sound.keep(facts.leg, session.call is not None)
+                self._recorder.resume_leg(facts.leg, session.call is not None)
             running.add(key)
         for key in states.keys() - running:
             self._recorder.note(NOTE + key, None)

@@ -20,6 +20,11 @@ class Sound(Protocol):
         under the rule that held while they arrived."""
         ...
 
+    def mask(self, leg: int, masked: bool) -> None:
+        """Whether packets of the leg are counted and thrown away (a blackout), from the next one on, also before
+        `keep`. No error if the leg is not open."""
+        ...
+
     def move_leg(self, old: int, new: int) -> None:
         """The port of `old` belongs to `new` from now on; nothing is written for `new` until `keep`."""
         ...

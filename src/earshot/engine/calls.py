@@ -167,7 +167,7 @@ def start_call(state: State, told: StartCall, now_us: int) -> list[Effect]:
         remember(state, call)
         return [*effects, announce("CALLSTART", call)]
     call = begin(state, device, told.instance, "api", now_us)
-    call.said_by_api.update(told.changes)
+    call.said_by_api = told.changes.copy()
     remember(state, call)
     effects.append(announce("CALLSTART", call))
     session = waiting_session(state, told.device_id)

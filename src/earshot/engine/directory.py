@@ -22,6 +22,8 @@ class Agent:
     last_name: str = ""
     sys_user: str = ""
     crm_user: str = ""
+    employee_id: str = ""
+    sys_domain: str = ""
     phones: tuple[str, ...] = ()
 
 

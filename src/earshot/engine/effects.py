@@ -1,7 +1,10 @@
 """What the engine wants done. The core performs effects; it decides nothing by itself."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from earshot.engine.blackout_values import BlackoutEffect
+from earshot.engine.chat_values import ChatEffect
 from earshot.engine.variables import CallVariables
 
 
@@ -34,8 +37,7 @@ class SealCall:
     call: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Announce:
+class Announce(NamedTuple):
     """Something happened that listeners of the event port and the live page may want to know."""
 
     event: str
@@ -44,4 +46,4 @@ class Announce:
     announced_by: tuple[str, ...] = ()
 
 
-Effect = KeepLeg | DropLeg | NameRecording | SealCall | Announce
+Effect = KeepLeg | DropLeg | NameRecording | SealCall | Announce | ChatEffect | BlackoutEffect

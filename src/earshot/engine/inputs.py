@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from earshot.engine.blackout_values import BLACKOUT_INPUTS, BlackoutInput
+from earshot.engine.chat_values import CHAT_INPUTS, ChatInput
+
 Side = Literal["agent", "other", "mixed"]
 
 
@@ -178,6 +181,8 @@ Input = (
     | CallStored
     | RecorderResumed
     | EndCall
+    | ChatInput
+    | BlackoutInput
 )
 
 INPUT_TYPES: dict[str, type[Any]] = {
@@ -196,6 +201,8 @@ INPUT_TYPES: dict[str, type[Any]] = {
         CallStored,
         RecorderResumed,
         EndCall,
+        *CHAT_INPUTS,
+        *BLACKOUT_INPUTS,
     )
 }
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {}

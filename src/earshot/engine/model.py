@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from earshot.engine.blackout_values import Blackout, Removal
+from earshot.engine.chat_values import Chat
 from earshot.engine.inputs import LegFacts
 from earshot.engine.variables import CallVariables
 
@@ -38,7 +40,7 @@ class Recording:
 
 @dataclass(slots=True, kw_only=True)
 class Gap:
-    """A span without sound whose reason is known: hold, restart."""
+    """A span without sound whose reason is known: hold LEG, restart, blackout KEY."""
 
     from_us: int
     until_us: int | None
@@ -72,7 +74,7 @@ class Call:
     def merge(self) -> None:
         """Renew `variables` from what both sources said."""
         known = {"device_id": self.device_id, "call_instance": self.instance}
-        self.variables = CallVariables.of({**known, **self.said_by_signalling, **self.said_by_api})
+        self.variables = CallVariables.of(known, self.said_by_signalling, self.said_by_api)
 
     def meet(self, participants: Iterable[dict[str, str]]) -> None:
         """Keep who takes part, each address once; what is said of a party later completes what is known of it."""
@@ -133,7 +135,11 @@ class Device:
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """All a core knows. `number` counts calls and legs for their keys and never goes back."""
+    """All a core knows. `number` counts calls and legs for their keys and never goes back.
+
+    `blackouts` are those that are open or still to come by their key, `blacked_out` the keys by phone and device,
+    `masked` the legs that are masked now, `removals` what is not yet removed of blackouts that reach back.
+    """
 
     core: int = 1
     number: int = 0
@@ -141,6 +147,11 @@ class State:
     calls: dict[str, Call] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     device_of_alias: dict[str, str] = field(default_factory=dict)
+    chats: dict[str, Chat] = field(default_factory=dict)
+    blackouts: dict[str, Blackout] = field(default_factory=dict)
+    blacked_out: dict[str, list[str]] = field(default_factory=dict)
+    masked: dict[int, bool] = field(default_factory=dict)
+    removals: dict[int, Removal] = field(default_factory=dict)
 
     def device(self, device_id: str) -> Device:
         """The device, made on its first mention."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from earshot.engine import calls, sessions
+from earshot.engine.chats import CHAT_RULES
 from earshot.engine.effects import Effect
 from earshot.engine.inputs import (
     CallRefused,
@@ -21,6 +22,7 @@ from earshot.engine.inputs import (
     StopRecording,
     UpdateCall,
 )
+from earshot.engine.masking import BLACKOUT_RULES, follow
 from earshot.engine.model import State
 
 Rule = Callable[[State, Any, int], list[Effect]]
@@ -39,6 +41,8 @@ RULES: dict[type[Any], Rule] = {
     SessionChanged: sessions.session_changed,
     SessionClosed: sessions.session_closed,
     RecorderResumed: sessions.recorder_resumed,
+    **CHAT_RULES,
+    **BLACKOUT_RULES,
 }
 
 
@@ -47,4 +51,4 @@ def step(state: State, told: Input, now_us: int) -> list[Effect]:
 
     Deterministic: the same inputs at the same times give the same state, which is what recovery relies on.
     """
-    return RULES[type(told)](state, told, now_us)
+    return follow(state, told, RULES[type(told)](state, told, now_us), now_us)

@@ -9,6 +9,7 @@ import mmap
 import os
 import zlib
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,10 @@ from earshot.journal.format import (
     unpack_segment_header,
 )
 from earshot.journal.reader import ChainWalk, Piece, block_piece
-from earshot.journal.scan import BatchView, BlockView, map_file, scan_carry, scan_segment
+from earshot.journal.scan import BatchView, BlockView, Bytes, map_file, scan_carry, scan_segment
+
+_BEFORE_BASE_US = 600_000_000
+"""How long packets can have waited in memory for the disk before the segment they came into was begun."""
 
 
 def redact_leg(directory: Path, leg: int, tail: ChainPointer, from_us: int, to_us: int) -> int:
@@ -103,3 +107,42 @@ def _overwrite(
     finally:
         os.close(handle)
     return sum(len(spans) for _, spans in work)
+
+
+def redact_released(directory: Path, needed: Collection[int], from_us: int, to_us: int) -> int:
+    """The same for every leg that is not among `needed`: what sealed calls left behind until their segments go.
+
+    Nobody reads it any more, so whose it was need not be known. Durable when it returns; raises OSError.
+    """
+    count = 0
+    kept = np.array(sorted(needed), np.uint64)
+    for number in segment_numbers(directory):
+        try:
+            data = map_file(segment_path(directory, number))
+        except FileNotFoundError:
+            continue
+        if len(data) <= HEADER_BYTES:
+            continue
+        base_us, salt = unpack_segment_header(bytes(data[:HEADER_BYTES]), number)
+        if base_us - _BEFORE_BASE_US > to_us:
+            break
+        batches = (item for item in scan_segment(data, number) if isinstance(item, BatchView))
+        found = ((batch, _left_behind(data, batch, base_us, kept, from_us, to_us)) for batch in batches)
+        count += _overwrite(
+            segment_path(directory, number), salt, [(batch, span) for batch, span in found if len(span)]
+        )
+    return count
+
+
+def _left_behind(
+    data: Bytes, batch: BatchView, base_us: int, kept: NDArray[np.uint64], from_us: int, to_us: int
+) -> NDArray[np.int64]:
+    """The spans to overwrite in one batch. What a batch holds arrived before it was written."""
+    if batch.time_us < from_us:
+        return np.zeros((0, 2), np.int64)
+    entries = batch.entries()
+    spans = [
+        _spans(Piece(data, base_us, headers_at, payload_at, count, size), from_us, to_us)
+        for _, _, _, count, headers_at, payload_at, size in entries[~np.isin(entries["leg"], kept)].tolist()
+    ]
+    return np.concatenate(spans) if spans else np.zeros((0, 2), np.int64)

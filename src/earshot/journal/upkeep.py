@@ -15,7 +15,7 @@ import structlog
 from earshot.errors import EarshotError
 from earshot.journal.carry import carry_segments
 from earshot.journal.format import carry_path, segment_path, segments_dir
-from earshot.journal.redaction import redact_leg
+from earshot.journal.redaction import redact_leg, redact_released
 from earshot.journal.segment_file import sync_dir
 from earshot.journal.writer import JournalWriter
 from earshot.tasks import one_thread
@@ -107,9 +107,16 @@ class Upkeep:
         Raises KeyError, OSError (run it again), JournalDamaged.
         """
         await self._writer.sync()
-        return await self._in_thread(
-            lambda: redact_leg(self._directory, leg, self._writer.leg_tail(leg), from_us, to_us)
-        )
+        tail = self._writer.leg_tail(leg)
+        await self._writer.sync()  # the newest entry may be on its way: it must lie there before it is read
+        return await self._in_thread(lambda: redact_leg(self._directory, leg, tail, from_us, to_us))
+
+    async def redact_released(self, from_us: int, to_us: int) -> int:
+        """The same for everything that is not of an open leg: what sealed calls left behind. Raises OSError."""
+        await self._writer.sync()
+        await self.finish_releases()
+        needed = list(self._writer.tails.legs())
+        return await self._in_thread(lambda: redact_released(self._directory, needed, from_us, to_us))
 
 
 def _unlink_carried(directory: Path, legs: Collection[int]) -> None:

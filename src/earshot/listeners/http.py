@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import ssl
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from earshot.tasks import Spawner
 log = structlog.get_logger(__name__)
 
 SECRET_NAME = re.compile(r"(?i)passw|pwd|token|secret")
+SECRET_INSIDE = re.compile(r"(?i)(passw|pwd|token|secret)[^=&]{0,20}=")
+"""A query inside a value, such as that of the page to go to after the login."""
 NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 LOGGED_QUERY_CHARACTERS = 2_000
 
@@ -50,8 +53,9 @@ def redacted(query: str) -> str:
     """A query string fit for a log: values of passwords and tokens replaced, control characters and length bounded."""
     fields = []
     for field in query[: 4 * LOGGED_QUERY_CHARACTERS].split("&"):
-        name, equals, _ = field.partition("=")
-        fields.append(f"{name}=***" if equals and SECRET_NAME.search(unquote(name)) else field)
+        name, equals, value = field.partition("=")
+        is_secret = SECRET_NAME.search(unquote(name)) or SECRET_INSIDE.search(unquote(unquote(value)))
+        fields.append(f"{name}=***" if equals and is_secret else field)
     return NOT_PRINTABLE.sub("?", "&".join(fields))[:LOGGED_QUERY_CHARACTERS]
 
 
@@ -261,8 +265,10 @@ async def serve_http(
     spawner: Spawner,
     clock: Clock | None = None,
     limits: HttpLimits | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> HttpServer:
-    """Serve `app` on `host`:`port` (0 for any free port) in the running loop; returns when it accepts connections.
+    """Serve `app` on `host`:`port` (0 for any free port) in the running loop, over TLS with `tls`; returns when it
+    accepts connections.
 
     Raises OSError if the address cannot be bound.
     """
@@ -283,6 +289,9 @@ async def serve_http(
         timeout_keep_alive=limits.idle_s,
         timeout_graceful_shutdown=limits.grace_s,
     )
+    if tls is not None:
+        config.load()
+        config.ssl = tls
     server = _Server(config)
     task = spawner.spawn("http_server", server.serve(sockets=[listening]))
     task.add_done_callback(lambda _: server.up.set())

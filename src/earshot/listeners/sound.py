@@ -25,6 +25,11 @@ class LegSound:
         if port is not None:
             self._rtp.record(port, leg if wanted else None)
 
+    def mask(self, leg: int, masked: bool) -> None:
+        port = self._ports.get(leg)
+        if port is not None:
+            self._rtp.mask(port, masked)
+
     def move_leg(self, old: int, new: int) -> None:
         port = self._ports.pop(old, None)
         if port is not None:

@@ -6,18 +6,21 @@ whatever one connection sends or fails to read, the others do not notice.
 """
 
 import asyncio
+import ssl
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
 import structlog
 
+from earshot.actor import PROTOCOL
 from earshot.clock import Clock
-from earshot.protocol.decode import Request, decode_xml, malformed
+from earshot.protocol.decode import Request, decode_usual, decode_xml, malformed
 from earshot.protocol.dialect import MODERN, Dialect
 from earshot.protocol.framing import DEFAULT_LIMIT, BadFrame, Frame, FrameReader
 from earshot.protocol.results import PROCESSING_ERROR, Result, failed
+from earshot.protocol.shared_token import SharedToken, is_refusal
 from earshot.protocol.xml import write
 from earshot.tasks import Spawner
 
@@ -25,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 MESSAGES_PER_TURN = 256
 """So many messages of one connection are carried out before the event loop gets to serve the others."""
+
+NOT_NOTED = frozenset({"TEST", "CALLSTART", "CALLSTOP", "RECORDSTART", "RECORDSTOP", "DEVICESTATUS", "DEVICELIST"})
+"""Commands that come by the thousand and of which no trace but the call itself is kept: who asks is not looked up."""
 
 Handler: TypeAlias = Callable[[Request], Result | Awaitable[Result]]
 """Carries out one request. What it raises is answered with API_ERROR_PROCESSING_MESSAGE."""
@@ -60,6 +66,7 @@ class ApiService:
     limits: TcpLimits
     dialect: Dialect
     connections: "set[ApiProtocol]"
+    token: SharedToken | None = None
 
 
 class ApiProtocol(asyncio.Protocol):
@@ -68,9 +75,10 @@ class ApiProtocol(asyncio.Protocol):
     def __init__(self, service: ApiService) -> None:
         self._service = service
         self._reader = FrameReader(service.limits.max_bytes)
-        self._waiting: deque[Frame | BadFrame] = deque()
+        self._waiting: deque[Request | Frame | BadFrame] = deque()
         self._transport: asyncio.Transport | None = None
         self._peer = ""
+        self._actor = PROTOCOL
         self._working = False  # a handler's awaitable is running
         self._choked = False  # the client does not read its answers
         self._reading = True
@@ -87,6 +95,7 @@ class ApiProtocol(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]).removeprefix("::ffff:") if peer else ""
+        self._actor = replace(PROTOCOL, address=self._peer)
         if not service.allow(self._peer):
             service.counters["tcp_refused_address"] += 1
             log.warning("tcp_refused", peer=self._peer)
@@ -103,9 +112,17 @@ class ApiProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         now = self._service.clock.monotonic()
-        was_pending = self._reader.pending
-        frames = self._reader.feed(data)
         self._last_byte = now
+        reader = self._reader
+        if reader.between_messages and len(data) <= reader.max_bytes and self._service.token is None:
+            request = decode_usual(data, "tcp")  # of what usually comes, all at once
+            if request is not None:
+                self._message_began = now
+                self._waiting.append(request)
+                self._work()
+                return
+        was_pending = reader.pending
+        frames = reader.feed(data)
         if frames or not was_pending:
             self._message_began = now
         if frames:
@@ -116,7 +133,7 @@ class ApiProtocol(asyncio.Protocol):
         self._ended = True
         self._give_up_partial()
         self._close_if_done()
-        return True
+        return self._transport is not None and self._transport.get_extra_info("ssl_object") is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """What was received whole is still carried out: a client may send and hang up."""
@@ -172,21 +189,34 @@ class ApiProtocol(asyncio.Protocol):
         self._next_turn = False
         self._work()
 
-    def _carry_out(self, frame: Frame | BadFrame) -> "Result | tuple[Request, Awaitable[Result]]":
+    def _carry_out(self, message: Request | Frame | BadFrame) -> "Result | tuple[Request, Awaitable[Result]]":
         counters = self._service.counters
         counters["tcp_requests"] += 1
-        if isinstance(frame, BadFrame):
+        if isinstance(message, BadFrame):
             counters["tcp_bad_messages"] += 1
-            return malformed(frame.reason)
-        request = decode_xml(frame, "tcp")
+            return malformed(message.reason)
+        request = message if isinstance(message, Request) else self._decoded(message)
         if isinstance(request, Result):
-            counters["tcp_bad_messages"] += 1
-            return request
+            return self._refused(request)
+        if request.command.name not in NOT_NOTED:
+            request = request._replace(actor=self._actor)
         try:
             answer = self._service.handler(request)
         except Exception as error:  # noqa: BLE001 a listener's border: one bad request must not end the connection
             return self._broken(request, error)
         return answer if isinstance(answer, Result) else (request, answer)
+
+    def _decoded(self, frame: Frame) -> Request | Result:
+        token = self._service.token
+        return decode_xml(frame, "tcp") if token is None else token.decode_xml(frame)
+
+    def _refused(self, answer: Result) -> Result:
+        if is_refusal(answer):
+            self._service.counters["tcp_refused_token"] += 1
+            log.warning("tcp_token_refused", peer=self._peer, command=answer.request_type, why=answer.label)
+        else:
+            self._service.counters["tcp_bad_messages"] += 1
+        return answer
 
     async def _finish(self, request: Request, answer: Awaitable[Result]) -> None:
         try:
@@ -322,8 +352,11 @@ async def serve_tcp(
     limits: TcpLimits | None = None,
     dialect: Dialect = MODERN,
     sweep_every_s: float = 1.0,
+    token: SharedToken | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> ApiServer:
-    """Listen on `host`:`port` (0 for any free port) and answer requests. Raises OSError when the port is taken."""
+    """Listen on `host`:`port` (0 for any free port), over TLS with `tls`, and answer requests; with `token` only those
+    that bring it. Raises OSError when the port is taken."""
     service = ApiService(
         handler=handler,
         clock=clock,
@@ -333,6 +366,7 @@ async def serve_tcp(
         limits=limits or TcpLimits(),
         dialect=dialect,
         connections=set(),
+        token=token,
     )
-    server = await asyncio.get_running_loop().create_server(lambda: ApiProtocol(service), host, port)
+    server = await asyncio.get_running_loop().create_server(lambda: ApiProtocol(service), host, port, ssl=tls)
     return ApiServer(server, service, sweep_every_s)

@@ -13,10 +13,12 @@ REMEMBERED = 64
 
 
 class Digits:
-    """Collects the keys of one leg, window by window. `found` is in the order of the packets."""
+    """Collects the keys of one leg, window by window. `found` is in the order of the packets; `held_s` says of each how
+    long it was down already when its first packet came."""
 
     def __init__(self, label: str, start_us: int) -> None:
         self.found: list[Digit] = []
+        self.held_s: list[float] = []
         self._label = label
         self._start_us = start_us
         self._known: dict[tuple[int, int], int] = {}
@@ -30,9 +32,10 @@ class Digits:
         longest = np.zeros(stamps.size, np.int64)
         np.maximum.at(longest, where, durations)
         for stamp, at, duration in zip(stamps.tolist(), first.tolist(), longest.tolist(), strict=True):
-            self._one(ssrc, stamp, int(data[start[at]]), int(times_us[at]), duration / clock)
+            held_s = int(durations[at]) / clock
+            self._one(ssrc, stamp, int(data[start[at]]), int(times_us[at]), duration / clock, held_s)
 
-    def _one(self, ssrc: int, stamp: int, event: int, time_us: int, duration_s: float) -> None:
+    def _one(self, ssrc: int, stamp: int, event: int, time_us: int, duration_s: float, held_s: float) -> None:
         key = KEYS[event] if event < len(KEYS) else ""
         known = self._known.get((ssrc, stamp))
         if known is not None:
@@ -41,5 +44,6 @@ class Digits:
         elif key and len(self.found) < MOST:
             self._known[ssrc, stamp] = len(self.found)
             self.found.append(Digit(key, (time_us - self._start_us) / 1e6, duration_s, self._label))
+            self.held_s.append(held_s)
             while len(self._known) > REMEMBERED:
                 del self._known[next(iter(self._known))]

@@ -5,6 +5,7 @@ holds a window and a look ahead, however long the call is.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,11 @@ from earshot.media.intake import AROUND_US, Intake
 from earshot.media.ordering import OrderedPackets, Ordering
 from earshot.media.packets import Codec, Digit, Int64s, LegFigures, LegSource, Samples
 from earshot.media.rtp_columns import RtpColumns
-from earshot.media.spans import Spans
+from earshot.media.spans import Span, Spans, without
 from earshot.media.timeline import SoundPackets, Timeline
+
+EDGE_S = 0.1
+"""Around a blackout, packets this near to it are missing because of it: they come in packets, and not to the moment."""
 
 QUIET_S = 5.0
 """Packets that stay away this long without being lost are a pause (hold); shorter is silence suppression."""
@@ -49,10 +53,12 @@ class LegSound:
     """Turns the packets of one leg into samples relative to `start_us`; `stop_us` bounds the timeline.
 
     `wideband` tells whether a codec above 8 kHz was heard, `undecodable` counts packets of unknown payload types.
-    `lost_spans` and `quiet_spans` collect where packets were lost and where none were sent for long.
+    `lost_spans` and `quiet_spans` collect where packets were lost and where none were sent for long. `masks` are the
+    blackouts, sorted, in seconds from the start: what is missing there was not lost, and keys pressed there are not
+    told, nor those whose last packets came after.
     """
 
-    def __init__(self, source: LegSource, start_us: int, stop_us: int) -> None:
+    def __init__(self, source: LegSource, start_us: int, stop_us: int, masks: Sequence[Span] = ()) -> None:
         self.description = source.description
         self.intake = Intake(source.chunks, start_us, stop_us)
         self.wideband = False
@@ -60,6 +66,8 @@ class LegSound:
         self.lost_spans = Spans()
         self.quiet_spans = Spans()
         self._start_us, self._stop_us = start_us, stop_us
+        self._masks = masks
+        self._masked_packets = 0
         self._ordering = Ordering()
         self._streams: dict[int, _Stream] = {}
         self._canvases: dict[int, Canvas] = {}
@@ -87,7 +95,11 @@ class LegSound:
 
     def digits(self) -> list[Digit]:
         """The telephone-events so far."""
-        return self._digits.found
+        keys = zip(self._digits.found, self._digits.held_s, strict=True)
+        return [key for key, held_s in keys if not self._is_masked(key.at_s - held_s, key.at_s + key.duration_s)]
+
+    def _is_masked(self, start_s: float, end_s: float) -> bool:
+        return any(end_s > begin and start_s < end for begin, end in self._masks)
 
     def refused(self) -> int:
         """Packets that no decoder could make sound of: of unknown payload types, or damaged."""
@@ -102,14 +114,14 @@ class LegSound:
             participant=self.description.participant,
             codec=max(self._codecs, key=lambda name: self._codecs[name], default=""),
             received=counts.received,
-            lost=counts.lost,
+            lost=max(counts.lost - self._masked_packets, 0),
             late=counts.late,
             duplicated=counts.duplicated,
             reordered=counts.reordered,
             ssrc_changes=max(len(self._ordering.streams) - 1, 0),
             clock_jumps=sum(stream.timeline.clock_jumps for stream in self._streams.values()),
             comfort_noise=self._noise + sum(decoder.noise for decoder in self._open_decoders()),
-            digits="".join(digit.key for digit in self._digits.found),
+            digits="".join(digit.key for digit in self.digits()),
             silent=silent,
         )
 
@@ -185,7 +197,12 @@ class LegSound:
         previous = np.concatenate(([begins[0] if self._sound_end is None else self._sound_end], ends[:-1]))
         self._sound_end = float(ends[-1])
         for at in np.flatnonzero((lost_before > 0) & (begins > previous)).tolist():
-            self.lost_spans.add(float(previous[at]), float(begins[at]))
+            start_s, end_s = float(previous[at]), float(begins[at])
+            pieces = without((start_s, end_s), self._masks, EDGE_S) if self._masks else [(start_s, end_s)]
+            for piece in pieces:
+                self.lost_spans.add(*piece)
+            missing_s = sum(until - since for since, until in pieces)
+            self._masked_packets += round(int(lost_before[at]) * (1.0 - missing_s / (end_s - start_s)))
         for at in np.flatnonzero((lost_before <= 0) & (begins - previous >= QUIET_S)).tolist():
             self.quiet_spans.add(float(previous[at]), float(begins[at]))
 

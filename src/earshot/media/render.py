@@ -86,7 +86,8 @@ def render_recording(
     """
     if stop_us < start_us:
         raise ValueError("a recording ends after it starts")
-    sounds = [LegSound(leg, start_us, stop_us) for leg in legs]
+    hidden = _mask_spans(masks, start_us, (stop_us - start_us) / 1e6)
+    sounds = [LegSound(leg, start_us, stop_us, hidden) for leg in legs]
     cuts = _windows(sounds, start_us, stop_us, window_s)
     finished = next(cuts)
     rate = sample_rate_hz or (WIDE_HZ if any(sound.wideband for sound in sounds) else NARROW_HZ)
@@ -101,7 +102,7 @@ def render_recording(
         if sync:
             file.flush()
             os.fsync(file.fileno())
-    return _rendered(job, writer, masks, start_us, limits or Limits())
+    return _rendered(job, writer, hidden, limits or Limits())
 
 
 class _Job:
@@ -189,9 +190,13 @@ def _loudest_second(samples: Samples, rate: int) -> float:
     return loudest / 32768.0**2
 
 
-def _rendered(
-    job: _Job, writer: WavWriter, masks: Sequence[tuple[int, int]], start_us: int, limits: Limits
-) -> Rendered:
+def _mask_spans(masks: Sequence[tuple[int, int]], start_us: int, duration_s: float) -> list[Span]:
+    """Masks in seconds from the start, cut to the recording, those that touch made one."""
+    spans = [(max((begin - start_us) / 1e6, 0.0), min((end - start_us) / 1e6, duration_s)) for begin, end in masks]
+    return merged([span for span in spans if span[1] > span[0]], 0.0)
+
+
+def _rendered(job: _Job, writer: WavWriter, hidden: list[Span], limits: Limits) -> Rendered:
     duration_s = job.frames / job.rate
     threshold = 10 ** (limits.silent_dbfs / 10)
     quiet = [loudest < threshold for loudest in job.loudest]
@@ -207,7 +212,7 @@ def _rendered(
         peaks=job.peaks.result(),
         peaks_per_second=job.per_second,
         leg_figures=reports,
-        gaps=_gaps(job, masks, start_us, duration_s),
+        gaps=_gaps(job, hidden, duration_s),
         warnings=_warnings(job, reports, duration_s, refused, limits),
         digits=tuple(sorted((d for sound in job.sounds for d in sound.digits()), key=lambda digit: digit.at_s)),
         broken_packets=sum(sound.intake.broken for sound in job.sounds),
@@ -233,13 +238,9 @@ def _warnings(
     return tuple(name for name, holds in found.items() if holds)
 
 
-def _gaps(job: _Job, masks: Sequence[tuple[int, int]], start_us: int, duration_s: float) -> tuple[Gap, ...]:
+def _gaps(job: _Job, hidden: list[Span], duration_s: float) -> tuple[Gap, ...]:
     """Loss of any leg, pauses that all legs share, and blackouts."""
     lost = merged([span for sound in job.sounds for span in sound.lost_spans.result(duration_s)], 0.0)
     held = intersection([sound.quiet_spans.result(duration_s) for sound in job.sounds])
-    hidden: list[Span] = [
-        (max((begin - start_us) / 1e6, 0.0), min((end - start_us) / 1e6, duration_s)) for begin, end in masks
-    ]
-    hidden = merged([span for span in hidden if span[1] > span[0]], 0.0)
     named = {"loss": lost, "hold": held, "blackout": hidden}
     return tuple(sorted((start, end, why) for why, spans in named.items() for start, end in spans))

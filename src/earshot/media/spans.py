@@ -53,6 +53,18 @@ def intersection(lists: Sequence[Sequence[Span]]) -> list[Span]:
     return reduce(_both, lists[1:], list(lists[0])) if lists else []
 
 
+def without(span: Span, holes: Sequence[Span], least_s: float) -> list[Span]:
+    """What of `span` no hole covers, in pieces longer than `least_s`. The holes are sorted."""
+    pieces: list[Span] = []
+    start, end = span
+    for begin, until in holes:
+        if until > start and begin < end:
+            pieces.append((start, begin))
+            start = max(start, until)
+    pieces.append((start, end))
+    return [piece for piece in pieces if piece[1] - piece[0] > least_s]
+
+
 def _both(left: Sequence[Span], right: Sequence[Span]) -> list[Span]:
     out: list[Span] = []
     i = j = 0

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from earshot.actor import Visibility
+from earshot.engine.blackout_values import BlackoutInput
 from earshot.engine.inputs import Input
 from earshot.engine.model import State
 from earshot.engine.variables import CallVariables
@@ -93,7 +95,8 @@ class RecordingFilter:
     """What CALLLIST and the pages filter by; all given conditions must hold (specification, CALLLIST).
 
     `equals` maps names of `CallVariables` (and user1 ... user15) to exact values. `since` is inclusive, `until`
-    inclusive as well (reference.md D4). `before` is the keyset of the last row of the page before.
+    inclusive as well (reference.md D4). `before` is the keyset of the last row of the page before. `seen_by` leaves out
+    what its holder may not see; None is nobody in particular, who sees everything.
     """
 
     equals: dict[str, str] = field(default_factory=dict)
@@ -102,6 +105,7 @@ class RecordingFilter:
     since: float | None = None
     until: float | None = None
     before: tuple[float, int] | None = None
+    seen_by: Visibility | None = None
 
 
 # --- people and places --------------------------------------------------------------------------------------------
@@ -181,9 +185,10 @@ class Store(Protocol):
         """One recording, complete."""
         ...
 
-    async def newest_recording(self, field: str, value: str) -> RecordingRow | None:
-        """The most recent recording whose `field` has `value`; `field` is a name of `CallVariables`, user1 to
-        user15, record_id, agent_id, sys_user, crm_user, file_name or audio_sha256. Raises ValueError for any other."""
+    async def newest_recording(self, field: str, value: str, seen_by: Visibility | None = None) -> RecordingRow | None:
+        """The most recent recording whose `field` has `value`, of those that `seen_by` shows; `field` is a name of
+        `CallVariables`, user1 to user15, record_id, agent_id, sys_user, crm_user, file_name or audio_sha256.
+        Raises ValueError for any other."""
         ...
 
     async def last_recording_of_device(self, device_id: str, call_instance: str | None) -> int | None:
@@ -264,6 +269,10 @@ class Store(Protocol):
         """The user of a login that has not expired, as long as the user is active."""
         ...
 
+    async def extend_login(self, token_sha256: str, expires_at: float) -> None:
+        """Let a login last until `expires_at`. No error if there is none, and none begins by it."""
+        ...
+
     async def end_login(self, token_sha256: str) -> None:
         """No error if there is none."""
         ...
@@ -335,6 +344,11 @@ class CoreLink(Protocol):
 
     def tell(self, told: Input) -> None:
         """Give the core an input. Raises CoreAway."""
+        ...
+
+    async def black_out(self, told: BlackoutInput) -> None:
+        """Give the core an input about a blackout, and wait until it is durable and what it reaches back to is removed
+        everywhere. Raises CoreAway when either cannot be had now; the core goes on trying."""
         ...
 
     def refuses_new_calls(self) -> str:

@@ -85,10 +85,12 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """One possible RESULTTYPE of a command, with the sentence that says when."""
+    """One possible RESULTTYPE of a command, with the sentence that says when. A text that the sentence quotes is the
+    message. `never` says why an answer that the specification lists does not occur here, "" where it does."""
 
     label: str
     sentence: str
+    never: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

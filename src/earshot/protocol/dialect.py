@@ -37,7 +37,8 @@ LEGACY_TYPOS: Mapping[tuple[str, str], str] = MappingProxyType(
 class Dialect:
     """How answers are written.
 
-    `strict_legacy` leaves RESULTTYPE, RESULTCODE and RESULTMSG out where the specification's example does (F10).
+    `strict_legacy` leaves RESULTTYPE, RESULTCODE and RESULTMSG out where the specification's example does (F10), and
+    answers a blackout that missed some cores with API_OK (14.3, BLACKOUTSTART).
     `error_resulttype` writes the label or the word ERROR into RESULTTYPE of an error (F16, 1.3).
     `channel_state_style` shows a channel's STATE as a word or as a number (2.4).
     `legacy_typos` writes the misspelt messages of the specification (14.3, CALLSTART).

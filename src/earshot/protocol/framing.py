@@ -71,6 +71,11 @@ class FrameReader:
         """Whether a message has begun and not ended."""
         return self._state not in ("gap", "junk")
 
+    @property
+    def between_messages(self) -> bool:
+        """Whether what comes next begins a message, so that a whole one need not be fed."""
+        return self._state == "gap"
+
     def feed(self, data: bytes) -> list[Frame | BadFrame]:
         """Take the next bytes of the stream; return what they complete, in order. Never raises."""
         out = self._out = []

@@ -192,6 +192,7 @@ TIMEOFFSET = Parameter(
     kind="seconds",
     meaning="Seconds to add to the moment the message arrives; negative reaches back.",
 )
+KEYNAME_SPELLINGS = ("USERID", "USER_NAME", "SYSUSER", "CRMUSER", "DEVICE_ALIAS", "PHONEID", "PHONE_ID", "PHONE")
 AGENTID = Parameter(
     name="AGENTID", spellings=("AGENT_ID", "USER_ID"), kind="key", meaning="USERID of the agent; 0 counts as absent."
 )
@@ -199,7 +200,7 @@ KEYNAME = Parameter(
     name="KEYNAME",
     spellings=("KEY_NAME",),
     kind="choice",
-    choices=("USERNAME", "SYS_USER", "EMPLOYEEID", "EMPLOYEE_ID", "CRM_USER", "DEVICEALIAS"),
+    choices=("USERNAME", "SYS_USER", "EMPLOYEEID", "EMPLOYEE_ID", "CRM_USER", "DEVICEALIAS", *KEYNAME_SPELLINGS),
     meaning="Field by which the agent is looked up.",
 )
 KEYVALUE = Parameter(name="KEYVALUE", spellings=("KEY_VALUE",), meaning="Value of the KEYNAME field.")

@@ -5,11 +5,14 @@ The one rule: a page is never edited by hand; a test compares the files with wha
 """
 
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote_plus
 
 from earshot.protocol.command import Command, Requirement, When
 from earshot.protocol.commands import COMMANDS, FAMILIES
+from earshot.protocol.events import events_page
 from earshot.protocol.parameters import ID_LIMIT, KIND_WORDS, Parameter
 from earshot.protocol.results import CODES, FIRST_PROVISIONAL, OK, Node, Result
 from earshot.protocol.xml import escape, write_node
@@ -26,11 +29,31 @@ FAMILY_TITLES = {
 REQUEST_ID = "1"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Where each thing that the table says of one command is shown to be so: names of conformance cases, none where
+    nothing shows it. By spelling (capitals), (parameter, value), names looked up by, and return in the table's order.
+    """
+
+    spellings: Mapping[str, Sequence[str]]
+    choices: Mapping[tuple[str, str], Sequence[str]]
+    lookups: Mapping[tuple[str, ...], Sequence[str]]
+    returns: Sequence[Sequence[str]]
+
+    def missing(self) -> list[str]:
+        """What nothing shows, in words."""
+        spelt = [f"spelling {tag}" for tag, where in self.spellings.items() if not where]
+        chosen = [f"{name}={value}" for (name, value), where in self.choices.items() if not where]
+        found = [f"lookup by {' and '.join(choice)}" for choice, where in self.lookups.items() if not where]
+        return spelt + chosen + found + [f"return {n}" for n, where in enumerate(self.returns, 1) if not where]
+
+
 def pages() -> dict[str, str]:
     """Every page of the reference: file name to Markdown text."""
     made = {f"{name}.md": GENERATED + command_page(command) for name, command in COMMANDS.items()}
     made["README.md"] = GENERATED + index_page()
     made["result-codes.md"] = GENERATED + result_codes_page()
+    made["events.md"] = GENERATED + events_page()
     return made
 
 
@@ -62,7 +85,7 @@ def result_codes_page() -> str:
         "| RESULTCODE | RESULTTYPE | Commands |\n|---|---|---|",
     ]
     for label, code in sorted(CODES.items(), key=lambda item: item[1]):
-        users = [c.name for c in COMMANDS.values() if any(possible.label == label for possible in c.returns)]
+        users = [c.name for c in COMMANDS.values() if any(r.label == label and not r.never for r in c.returns)]
         links = "" if label == OK else ", ".join(f"[{name}]({name}.md)" for name in users)
         meaning = "; ".join(part for part in (ANY_COMMAND.get(label, ""), links) if part) or "no command"
         parts.append(f"| {code} | {label} | {meaning} |")
@@ -81,6 +104,54 @@ ANY_COMMAND = {
 }
 
 
+def status_page(evidence: Mapping[str, Evidence]) -> str:
+    """Command by parameter by return: what is done. Done is what a conformance case shows, sent to a real server."""
+    parts = [
+        "# Status\n",
+        "What of the command table is carried out: each parameter in each spelling, each value of a choice, each way to "
+        "name a device or a person, each answer. *done* means that at least one conformance case (`tests/conformance`), "
+        "sent to a running server, shows it; the number of cases follows, and for answers the first of them.\n",
+        "| Command | Parameters | Spellings | Lookups | Returns | Status |\n|---|---|---|---|---|---|",
+    ]
+    for name, command in COMMANDS.items():
+        one = evidence[name]
+        counts = [
+            f"{sum(map(bool, shown))} of {len(shown)}"
+            for shown in (
+                [one.spellings[parameter.name] for parameter in command.parameters],
+                list(one.spellings.values()),
+                list(one.lookups.values()),
+                list(one.returns),
+            )
+        ]
+        status = "not" if one.missing() or not command.done else "done"
+        parts.append(f"| [{name}](#{name.lower()}) | {' | '.join(counts)} | {status} |")
+    return "\n".join([*parts, "", *(_command_status(COMMANDS[name], one) for name, one in evidence.items())]) + "\n"
+
+
+def _command_status(command: Command, shown: Evidence) -> str:
+    rows = []
+    for parameter in command.parameters:
+        names = ", ".join(f"{name} ({_done(shown.spellings[name])})" for name in parameter.accepted_names())
+        values = ", ".join(f"{value} ({_done(shown.choices[parameter.name, value])})" for value in parameter.choices)
+        rows.append(f"| {parameter.name} | {names} | {values} |")
+    lookups = [f"{' and '.join(choice)} ({_done(where)})" for choice, where in shown.lookups.items()]
+    answers = [
+        f"| {each.label} | {each.never or each.sentence} | {_done(where)} | {where[0] if where else ''} |"
+        for each, where in zip(command.returns, shown.returns, strict=True)
+    ]
+    parts = [f"## {command.name}\n"]
+    if rows:
+        parts += ["| Parameter | Spellings | Values |\n|---|---|---|", *rows, ""]
+    if lookups:
+        parts += [f"Named by: {'; '.join(lookups)}.\n"]
+    return "\n".join([*parts, "| Return | When | Status | Shown by |\n|---|---|---|---|", *answers, ""])
+
+
+def _done(where: Sequence[str]) -> str:
+    return f"done, {len(where)}" if where else "not"
+
+
 def command_page(command: Command) -> str:
     """The page of one command."""
     parts = [
@@ -88,11 +159,11 @@ def command_page(command: Command) -> str:
         f"{command.sentence}\n",
         f"Doors: {_doors(command)}. Status: {_status(command)}.\n",
         *_parameter_part(command),
-        *_list("Rules", [_rule(requirement) for requirement in command.requires]),
+        *_list("Rules", [rule_in_words(requirement) for requirement in command.requires]),
         *_list("Notes", list(command.notes)),
         "## Returns\n",
         "| RESULTTYPE | RESULTCODE | When |\n|---|---|---|",
-        *(f"| {each.label} | {CODES[each.label]} | {each.sentence} |" for each in command.returns),
+        *(f"| {each.label} | {CODES[each.label]} | {each.never or each.sentence} |" for each in command.returns),
         "",
         "The [general errors](result-codes.md) apply as well.\n",
         "## Example\n",
@@ -138,7 +209,8 @@ def _fold_users(rows: list[str]) -> list[str]:
     return folded
 
 
-def _rule(requirement: Requirement) -> str:
+def rule_in_words(requirement: Requirement) -> str:
+    """A requirement as a sentence: what must be given, and what is answered otherwise."""
     kind = "Exactly one of" if requirement.only_one else "At least one of" if len(requirement.choices) > 1 else "All of"
     names = (
         "; ".join(" and ".join(choice) for choice in requirement.choices)

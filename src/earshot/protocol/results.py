@@ -5,6 +5,7 @@ The one rule: a label is emitted only if it stands in `CODES`, so that no answer
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Union
 
@@ -127,11 +128,15 @@ def failed(request: "Request", label: str, message: str = "", body: tuple[Node, 
 
 def sent_to_cores(request: "Request", reached: tuple[int, ...], missed: tuple[int, ...]) -> Result:
     """The three outcomes of a command that goes to the cores: all reached, some, none (reference.md 14.3, "Cores")."""
-    name = request.command.name
+    label, message = _sent(request.command.name, reached, missed)
+    return failed(request, label, message)
+
+
+@lru_cache(maxsize=256)
+def _sent(name: str, reached: tuple[int, ...], missed: tuple[int, ...]) -> tuple[str, str]:
     if not reached:
-        return failed(request, "API_ERROR_RECORDER_NOT_RUNNING", f"{name} could not be sent to any core")
+        return "API_ERROR_RECORDER_NOT_RUNNING", f"{name} could not be sent to any core"
     if missed:
         numbers = ",".join(map(str, missed))
-        message = f"{name} could not be sent to the following cores: {numbers}"
-        return failed(request, "API_PARTIAL_CORE_RESPONSE", message)
-    return ok(request, f"{name} sent to all of the following cores: {','.join(map(str, reached))}")
+        return "API_PARTIAL_CORE_RESPONSE", f"{name} could not be sent to the following cores: {numbers}"
+    return OK, f"{name} sent to all of the following cores: {','.join(map(str, reached))}"

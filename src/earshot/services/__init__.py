@@ -13,10 +13,13 @@ from datetime import tzinfo
 from starlette.routing import BaseRoute
 
 from earshot.api.context import Context
+from earshot.api.events import Hub
 from earshot.clock import Clock
 from earshot.config import Settings
 from earshot.core.recorder import Recorder
 from earshot.core.sealing import Sealing
+from earshot.journal.upkeep import Upkeep
+from earshot.journal.writer import JournalWriter
 from earshot.ports import Storage, Store
 from earshot.premises import Folders
 from earshot.store.database import Database
@@ -25,8 +28,9 @@ from earshot.tasks import Spawner
 
 @dataclass(slots=True, kw_only=True)
 class House:
-    """What a service may use. `spawner` runs background tasks and ends them at stop; `routes` are added to those of the
-    HTTP port, behind the gate; `on_open` is awaited, in order, when the store has opened, until each succeeds."""
+    """What a service may use. `spawner` runs background tasks and ends them at stop; `settled` waits until what was
+    journalled is durable; `routes` are added to those of the HTTP port, behind the gate; `on_open` is awaited, in order,
+    when the store has opened, until each succeeds."""
 
     settings: Settings
     clock: Clock
@@ -37,8 +41,12 @@ class House:
     storage: Storage
     recorder: Recorder
     sealing: Sealing
+    journal: JournalWriter
+    upkeep: Upkeep
     context: Context
+    events: Hub
     spawner: Spawner
+    settled: Callable[[], Awaitable[None]]
     routes: list[BaseRoute] = field(default_factory=list)
     on_open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 

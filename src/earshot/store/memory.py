@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from earshot.actor import Visibility
 from earshot.clock import Clock
 from earshot.engine.variables import USER_INDEX
 from earshot.errors import StoreUnavailable
@@ -22,6 +23,7 @@ from earshot.ports import (
     Station,
     User,
 )
+from earshot.ports.access import shown
 from earshot.store import people
 from earshot.store.fields import (
     PEOPLE_LOOKUPS,
@@ -40,10 +42,15 @@ def _value(sealed: SealedRecording, name: str) -> Any:
 
 
 class MemoryStore:
-    """The port `earshot.ports.Store` without a database. `unavailable` makes every method fail, as a lost database."""
+    """The port `earshot.ports.Store` without a database. `unavailable` makes every method fail, as a lost database.
+
+    `group_phones` and `user_roles` are what `MemoryAccess` keeps of phones (by GROUPID) and users (by USERID).
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.unavailable = False
+        self.group_phones: dict[int, set[str]] = {}
+        self.user_roles: dict[int, set[int]] = {}
         self._clock = clock
         self._recordings: dict[int, tuple[SealedRecording, tuple[str, ...]]] = {}
         self._recording_keys: dict[str, int] = {}
@@ -95,6 +102,7 @@ class MemoryStore:
                 and (wanted.since is None or sealed.recording_time >= wanted.since)
                 and (wanted.until is None or sealed.recording_time <= wanted.until)
                 and (wanted.before is None or (sealed.recording_time, ident) < wanted.before)
+                and shown(sealed, wanted.seen_by)
             ):
                 yield ident
 
@@ -109,17 +117,18 @@ class MemoryStore:
         self._answer()
         return self._row(record_id, whole=True) if record_id in self._recordings else None
 
-    async def newest_recording(self, field: str, value: str) -> RecordingRow | None:
+    async def newest_recording(self, field: str, value: str, seen_by: Visibility | None = None) -> RecordingRow | None:
         """See `earshot.ports.Store.newest_recording`."""
         self._answer()
         checked_lookup(field)
         if field in PEOPLE_LOOKUPS:
-            by_person = RecordingFilter(**{field: value})  # type: ignore[arg-type]
+            by_person = RecordingFilter(**{field: value}, seen_by=seen_by)  # type: ignore[arg-type]
             matching = self._matching(by_person) if value else iter(())
             return next((self._row(ident, whole=True) for ident in matching), None)
         stored = as_stored(field, value)
         for ident, sealed in self._newest_first():
-            if (ident if field == "record_id" else _value(sealed, field)) == stored and stored is not None:
+            same = (ident if field == "record_id" else _value(sealed, field)) == stored and stored is not None
+            if same and shown(sealed, seen_by):
                 return self._row(ident, whole=True)
         return None
 
@@ -221,6 +230,10 @@ class MemoryStore:
                 if phone in user.phones:
                     raise NotUnique("phone", phone)
 
+    def _leave_groups(self, phones: set[str]) -> None:
+        for members in self.group_phones.values():
+            members -= phones
+
     def _end_logins(self, user_id: int) -> None:
         self._logins = {token: login for token, login in self._logins.items() if login[0] != user_id}
 
@@ -242,9 +255,11 @@ class MemoryStore:
     async def modify_user(self, user_id: int, changes: dict[str, Any], password_hash: str | None = None) -> None:
         """See `earshot.ports.Store.modify_user`."""
         self._answer()
-        new = people.changed(self._here(user_id), changes, self._clock.now())
+        old = self._here(user_id)
+        new = people.changed(old, changes, self._clock.now())
         self._must_be_unique(new)
         self._users[user_id] = new
+        self._leave_groups(set(old.phones) - set(new.phones))
         if password_hash is not None:
             self._passwords[user_id] = password_hash
             self._end_logins(user_id)
@@ -252,8 +267,10 @@ class MemoryStore:
     async def delete_user(self, user_id: int) -> None:
         """See `earshot.ports.Store.delete_user`."""
         self._answer()
-        gone = replace(self._here(user_id), deleted=True, phones=(), modified_at=self._clock.now())
-        self._users[user_id] = gone
+        old = self._here(user_id)
+        self._users[user_id] = replace(old, deleted=True, phones=(), modified_at=self._clock.now())
+        self._leave_groups(set(old.phones))
+        self.user_roles.pop(user_id, None)
         self._end_logins(user_id)
 
     async def assign_phone(self, phone: str, user_id: int) -> None:
@@ -309,6 +326,12 @@ class MemoryStore:
         user_id, expires_at = self._logins.get(token_sha256, (0, 0.0))
         user = self._users.get(user_id)
         return user if user is not None and expires_at > now and people.may_log_in(user) else None
+
+    async def extend_login(self, token_sha256: str, expires_at: float) -> None:
+        """See `earshot.ports.Store.extend_login`."""
+        self._answer()
+        if token_sha256 in self._logins:
+            self._logins[token_sha256] = (self._logins[token_sha256][0], expires_at)
 
     async def end_login(self, token_sha256: str) -> None:
         """See `earshot.ports.Store.end_login`."""

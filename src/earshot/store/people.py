@@ -17,6 +17,11 @@ def username_key(username: str) -> str:
     return username.casefold()
 
 
+def name_key(name: str) -> str:
+    """What the names of roles and QA groups are compared by: letter case does not matter."""
+    return name.strip().casefold()
+
+
 def settled(user: User) -> User:
     """`user` with its phones stripped, blanks and repetitions dropped, and the agent flag that follows from them."""
     phones = tuple(dict.fromkeys(phone.strip() for phone in user.phones if phone.strip()))

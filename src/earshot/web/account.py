@@ -1,4 +1,4 @@
-"""The login page and the way out.
+"""The login page, the way out, and one's own password.
 
 No password is checked here (`logins` does). The one rule: a refusal never tells whether the user exists.
 """
@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from earshot.errors import StoreUnavailable
 from earshot.web.bodies import BodyTooLarge, BodyTooSlow, read_form
 from earshot.web.console import Console
-from earshot.web.gate import COOKIE, safe_next
-from earshot.web.logins import LOGIN_S, LockedOut, WrongLogin
+from earshot.web.gate import COOKIE, address_of, safe_next
+from earshot.web.logins import LOGIN_S, SHORTEST_PASSWORD, LockedOut, WrongLogin
 from earshot.web.passwords import TooBusy
 
 FORM_BYTES = 16 * 1024
@@ -39,29 +39,23 @@ class Account:
             return self._form(request, "/", "That was not a login form.", 400)
         target = safe_next(form.get("next", "/"))
         username = form.get("username", "").strip()
-        address = request.client.host if request.client else ""
         try:
-            token = await self._console.logins.sign_in(username, form.get("password", ""), address)
+            token = await self._console.logins.sign_in(username, form.get("password", ""), address_of(request))
         except WrongLogin:
             return self._form(request, target, "User name and password do not fit.", 401, username)
         except LockedOut as locked:
-            wait = math.ceil(locked.wait_s)
-            sentence = f"Too many wrong passwords. Try again in {wait} second{'s' if wait > 1 else ''}."
-            response = self._form(request, target, sentence, 429, username)
-            response.headers["Retry-After"] = str(wait)
+            response = self._form(request, target, _wait_sentence(locked), 429, username)
+            response.headers["Retry-After"] = str(math.ceil(locked.wait_s))
             return response
         except TooBusy:
             return self._form(request, target, "Too many logins at once. Try again in a moment.", 503, username)
         except StoreUnavailable:
             return self._form(request, target, "The database cannot be reached just now.", 503, username)
-        response = RedirectResponse(target, 303)
-        secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, token, max_age=int(LOGIN_S), httponly=True, samesite="strict", secure=secure)
-        return response
+        return _with_cookie(RedirectResponse(target, 303), request, token)
 
     async def leave(self, request: Request) -> Response:
         """End the session here and in the Store."""
-        await self._console.logins.sign_out(request.cookies.get(COOKIE, ""))
+        await self._console.logins.sign_out(request.cookies.get(COOKIE, ""), address_of(request))
         response = RedirectResponse("/login", 303)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return response
@@ -70,8 +64,50 @@ class Account:
         """The user's name, or null: lets the login page see, after a link from elsewhere, that there is no need."""
         return JSONResponse({"user": request.state.user.username if request.state.user else None})
 
+    async def own(self, request: Request) -> Response:
+        """The account of whoever is logged in."""
+        return self._own(request)
+
+    async def change_password(self, request: Request) -> Response:
+        """Check the form, change the password, and go on with a new login; all other logins end."""
+        try:
+            form = await read_form(request, FORM_BYTES)
+        except (BodyTooLarge, BodyTooSlow):
+            return self._own(request, "That was not the form of this page.", 400)
+        old, new, again = (form.get(name, "") for name in ("old", "new", "again"))
+        if new != again:
+            return self._own(request, "The new password and its repetition differ.", 400)
+        try:
+            user = request.state.user
+            token = await self._console.logins.change_password(user, old, new, address_of(request))
+        except ValueError as weak:
+            return self._own(request, str(weak), 400)
+        except WrongLogin:
+            return self._own(request, "The old password is not right.", 403)
+        except LockedOut as locked:
+            return self._own(request, _wait_sentence(locked), 429)
+        except TooBusy:
+            return self._own(request, "Too many logins at once. Try again in a moment.", 503)
+        return _with_cookie(RedirectResponse("/account?changed=1", 303), request, token)
+
+    def _own(self, request: Request, refusal: str = "", status: int = 200) -> Response:
+        changed = "changed" in request.query_params and not refusal
+        values = {"refusal": refusal, "changed": changed, "shortest": SHORTEST_PASSWORD}
+        return self._console.page(request, "account.html", values, status)
+
     def _form(
         self, request: Request, target: str, refusal: str = "", status: int = 200, username: str = ""
     ) -> Response:
         values = {"next": target, "refusal": refusal, "username": username}
         return self._console.page(request, "login.html", values, status)
+
+
+def _wait_sentence(locked: LockedOut) -> str:
+    wait = math.ceil(locked.wait_s)
+    return f"Too many wrong passwords. Try again in {wait} second{'s' if wait > 1 else ''}."
+
+
+def _with_cookie(response: Response, request: Request, token: str) -> Response:
+    secure = request.url.scheme == "https"
+    response.set_cookie(COOKIE, token, max_age=int(LOGIN_S), httponly=True, samesite="strict", secure=secure)
+    return response

@@ -3,7 +3,7 @@
 No routes here. The one rule: templates get plain values and escape everything; nobody builds HTML by hand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -13,12 +13,18 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from earshot.actor import Actor
+from earshot.api.audit import AuditTrail, NoTrail
 from earshot.api.live import LiveSource
 from earshot.api.media import Exporter
+from earshot.api.tokens import PersonMaker
 from earshot.clock import Clock
 from earshot.ports import Storage, Store
+from earshot.web.bearers import Bearers
 from earshot.web.logins import Logins
+from earshot.web.navigation import links
 from earshot.web.presenting import PLAIN_FILTERS, Presenter
+from earshot.web.terms import Terms, word_for
 
 
 def _environment(zone: tzinfo | None) -> Environment:
@@ -38,16 +44,24 @@ def _environment(zone: tzinfo | None) -> Environment:
 
 @dataclass(slots=True, kw_only=True)
 class Console:
-    """The parts behind the pages. `zone` is where times are shown, None for this machine's own."""
+    """The parts behind the pages. `zone` is where times are shown, None for this machine's own; `terms` reads what the
+    house calls things.
+
+    Routes of services find it as `request.app.state.console`.
+    """
 
     store: Store
     storage: Storage
     clock: Clock
     live: LiveSource
     logins: Logins
+    authority: PersonMaker
+    bearers: Bearers
     export: Exporter
     registry: CollectorRegistry
     zone: tzinfo | None = None
+    audit: AuditTrail = field(default_factory=NoTrail)
+    terms: Callable[[], Awaitable[Terms]] | None = None
     _templates: Environment = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,10 +70,17 @@ class Console:
     def page(
         self, request: Request, template: str, values: Mapping[str, Any] | None = None, status: int = 200
     ) -> HTMLResponse:
-        """Render `template` with `values`, the user who is logged in, and the path for the navigation."""
-        text = self._templates.get_template(template).render(
-            user=request.state.user, path=request.url.path, **(values or {})
-        )
+        """Render `template` with `values`, the user who is logged in, what that user may do (`may`), and the links and
+        the path for the navigation."""
+        actor: Actor | None = getattr(request.state, "actor", None)
+        shown = {
+            "user": request.state.user,
+            "may": actor.may if actor else lambda permission: False,
+            "links": links(actor),
+            "path": request.url.path,
+            "word": word_for(request),
+        }
+        text = self._templates.get_template(template).render(shown | dict(values or {}))
         return HTMLResponse(text, status)
 
     def sorry(self, request: Request, status: int, title: str, sentence: str) -> HTMLResponse:

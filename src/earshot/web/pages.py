@@ -1,6 +1,7 @@
 """The pages that show lists: what is going on now, the recordings, the calls with their verdicts.
 
-No player and no sound here (`recording` has them). The one rule: an empty list says what to do next.
+No player and no sound here (`recording` has them). The one rule: an empty list says what to do next, and
+nobody is shown what is not theirs to see.
 """
 
 from typing import Any, Final
@@ -8,10 +9,24 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from earshot.actor import Actor, Visibility
+from earshot.api.permissions import LIVE_MONITORING, SEARCH, SYSTEM_STATUS
 from earshot.ports import VERDICTS, FinishedCall, RecordingFilter, RecordingRow, Store
 from earshot.web.console import Console
+from earshot.web.permitted import actor_of, may_see
 from earshot.web.recording import facts
-from earshot.web.search import FIELDS, ROWS, WARNINGS, find, read_cursor, read_search, written_cursor
+from earshot.web.search import (
+    BATCH,
+    FIELDS,
+    ROWS,
+    SCANNED,
+    WARNINGS,
+    Cursor,
+    find,
+    read_cursor,
+    read_search,
+    written_cursor,
+)
 
 LATEST: Final = 6
 """Recordings below the live calls."""
@@ -25,20 +40,24 @@ class Pages:
 
     async def now(self, request: Request) -> Response:
         """The dashboard. What is live comes by the event stream; the latest recordings are in the page."""
-        return self._console.page(request, "now.html", {"rows": await self._latest()})
+        actor = actor_of(request)
+        live = any(map(actor.may, (SYSTEM_STATUS, LIVE_MONITORING)))
+        rows = await self._latest(actor) if actor.may(SEARCH) else []
+        return self._console.page(request, "now.html", {"rows": rows, "live": live, "found": actor.may(SEARCH)})
 
     async def latest(self, request: Request) -> Response:
         """The table of the latest recordings alone, for the dashboard to renew."""
-        return self._console.page(request, "_recordings.html", {"rows": await self._latest()})
+        return self._console.page(request, "_recordings.html", {"rows": await self._latest(actor_of(request))})
 
-    async def _latest(self) -> list[RecordingRow]:
-        return (await find(self._console.store, read_search({}, []), self._console.zone)).rows[:LATEST]
+    async def _latest(self, actor: Actor) -> list[RecordingRow]:
+        newest = read_search({}, [])
+        return (await find(self._console.store, newest, self._console.zone, actor.sees)).rows[:LATEST]
 
     async def recordings(self, request: Request) -> Response:
         """The list of recordings with its filters."""
         query = request.query_params
         search = read_search(query, query.getlist("back"))
-        page = await find(self._console.store, search, self._console.zone)
+        page = await find(self._console.store, search, self._console.zone, actor_of(request).sees)
         values: dict[str, Any] = {"page": page, "rows": page.rows, "search": search}
         return self._console.page(request, "recordings.html", values | {"fields": FIELDS, "warnings": WARNINGS})
 
@@ -48,16 +67,16 @@ class Pages:
         verdict = query.get("verdict", "")
         verdict = verdict if verdict in VERDICTS else ""
         place = read_cursor(query.get("before", ""))
-        store = self._console.store
-        rows = await store.calls(verdict or None, ROWS + 1, place)
-        older = written_cursor((rows[ROWS - 1][1].started_at, rows[ROWS - 1][0])) if len(rows) > ROWS else ""
-        counts = await store.verdict_counts()
+        actor = actor_of(request)
+        rows, onward = await self._calls(verdict, place, actor)
+        counts = await self._console.store.verdict_counts() if actor.sees.everything else {}
         values = {
-            "rows": rows[:ROWS],
-            "older": older,
+            "rows": rows,
+            "older": written_cursor(onward),
             "is_newest": place is None,
             "verdict": verdict,
             "verdicts": VERDICTS,
+            "counted": actor.sees.everything,
             "totals": {name: sum(n for (known, _), n in counts.items() if known == name) for name in VERDICTS},
             "reasons": sorted(
                 ((reason, n) for (known, reason), n in counts.items() if known == verdict and reason),
@@ -66,13 +85,32 @@ class Pages:
         }
         return self._console.page(request, "calls.html", values)
 
+    async def _calls(
+        self, verdict: str, place: Cursor | None, actor: Actor
+    ) -> tuple[list[tuple[int, FinishedCall]], Cursor | None]:
+        """A page of calls that the actor may see, and where the next one begins. Looks at SCANNED calls at most."""
+        found: list[tuple[int, FinishedCall]] = []
+        seen, limit = 0, ROWS + 1 if actor.sees.everything else BATCH
+        while len(found) <= ROWS and seen < SCANNED:
+            batch = await self._console.store.calls(verdict or None, limit, place)
+            seen += len(batch)
+            found += [(number, call) for number, call in batch if may_see(actor, call.agent_id, call.variables)]
+            if len(batch) < limit:
+                place = None
+                break
+            place = (batch[-1][1].started_at, batch[-1][0])
+        if len(found) > ROWS:
+            number, call = found[ROWS - 1]
+            place = (call.started_at, number)
+        return found[:ROWS], place
+
     async def call(self, request: Request) -> Response:
         """One call: who, when, how it ended and why, and the recordings it left."""
-        number = request.path_params["number"]
+        number, actor = request.path_params["number"], actor_of(request)
         call = await self._console.store.call(number) if number < 2**63 else None
-        if call is None:
+        if call is None or not may_see(actor, call.agent_id, call.variables):
             return self._console.sorry(request, 404, "No such call", f"There is no call {number}.")
-        rows = await rows_of(self._console.store, call)
+        rows = await rows_of(self._console.store, call, actor.sees) if actor.may(SEARCH) else []
         return self._console.page(
             request, "call.html", {"number": number, "call": call, "rows": rows, "facts": facts(call.variables)}
         )
@@ -82,13 +120,13 @@ class Pages:
         return RedirectResponse(f"/recordings/{request.path_params['record_id']}", 302)
 
 
-async def rows_of(store: Store, call: FinishedCall) -> list[RecordingRow]:
-    """The rows of a call's recordings, in their order, as far as they are still there."""
+async def rows_of(store: Store, call: FinishedCall, sees: Visibility) -> list[RecordingRow]:
+    """The rows of a call's recordings, in their order, as far as they are still there and may be seen."""
     if not call.recordings:
         return []
     times = [sealed.recording_time for sealed in call.recordings]
     of_device = RecordingFilter(
-        equals={"device_id": call.recordings[0].variables.device_id}, since=min(times), until=max(times)
+        equals={"device_id": call.recordings[0].variables.device_id}, since=min(times), until=max(times), seen_by=sees
     )
     rows = await store.recordings(of_device, 100)
     return [row for row in reversed(rows) if row.sealed.call_key == call.key]

@@ -63,6 +63,16 @@ class PasswordChecker:
             self._room += 1
         return fits and hashed is not None
 
+    async def hash(self, password: str) -> str:
+        """`hash_password` in one of the threads. Raises ValueError and TooBusy."""
+        if self._room <= 0:
+            raise TooBusy
+        self._room -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, hash_password, password)
+        finally:
+            self._room += 1
+
     def close(self) -> None:
         """End the threads; running checks finish first."""
         self._threads.shutdown(wait=True, cancel_futures=True)

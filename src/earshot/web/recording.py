@@ -10,10 +10,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from earshot.api.media import MediaReply
+from earshot.api.permissions import EXPORT, PLAYBACK
 from earshot.engine.variables import USER_FIELDS, CallVariables
 from earshot.ports import FinishedCall, RecordingRow, Store
 from earshot.web.console import Console
+from earshot.web.openings import Openings
 from earshot.web.peaks import SMALL_COLUMNS, SMALL_HEIGHT, picture, small_path
+from earshot.web.permitted import actor_of, may_see, refused
 from earshot.web.replies import respond
 
 WAV: Final = "audio/wav"
@@ -46,10 +49,15 @@ class Recordings:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._openings = Openings(console.audit, console.clock)
 
     async def _row(self, request: Request) -> RecordingRow | None:
+        """The recording; None if there is none that may be seen, so that nobody learns which there are."""
         record_id = request.path_params["record_id"]
-        return await self._console.store.recording(record_id) if record_id < 2**63 else None
+        row = await self._console.store.recording(record_id) if record_id < 2**63 else None
+        if row is None or not may_see(actor_of(request), row.sealed.agent_id, row.sealed.variables):
+            return None
+        return row
 
     async def page(self, request: Request) -> Response:
         """The player and everything that is known of the recording and its call."""
@@ -57,6 +65,7 @@ class Recordings:
         if row is None:
             sentence = f"There is no recording {request.path_params['record_id']}. It may have been deleted."
             return self._console.sorry(request, 404, "No such recording", sentence)
+        self._openings.begin(actor_of(request), row.record_id)
         found = await call_of(self._console.store, row)
         number, call = found or (None, None)
         values = {"row": row, "sealed": row.sealed, "number": number, "call": call}
@@ -82,6 +91,9 @@ class Recordings:
         row = await self._row(request)
         if row is None:
             return PlainTextResponse("No such recording.\n", 404)
+        refusal = await self._opened(request, row, "wav")
+        if refusal is not None:
+            return refusal
         if row.sealed.media_type != WAV:
             return await self._exported(request, row, "wav")
         sealed = row.sealed
@@ -100,7 +112,19 @@ class Recordings:
         row = await self._row(request)
         if row is None:
             return PlainTextResponse("No such recording.\n", 404)
-        return await self._exported(request, row, "mp3")
+        return await self._opened(request, row, "mp3") or await self._exported(request, row, "mp3")
+
+    async def _opened(self, request: Request, row: RecordingRow, kind: str) -> Response | None:
+        """Note that it is listened to, or exported; what to answer instead where that is not allowed."""
+        actor, download = actor_of(request), "download" in request.query_params
+        permission = EXPORT if download else PLAYBACK
+        if not actor.may(permission):
+            return refused(request, (permission,))
+        if download:
+            await self._openings.note(actor, "exported", row.record_id, request, format=kind.upper())
+        else:
+            await self._openings.note(actor, "listened", row.record_id, request)
+        return None
 
     async def _exported(self, request: Request, row: RecordingRow, kind: str) -> Response:
         reply = await self._console.export(row.record_id, kind)

@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from earshot.api.media import MediaReply
+from earshot.api.media import MediaReply, RangedBytes
 from earshot.ports import Storage
 
 ONE_RANGE: Final = re.compile(r"\s*bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*", re.IGNORECASE)
@@ -56,7 +57,21 @@ def disposition(file_name: str, inline: bool) -> str:
 
 
 async def respond(reply: MediaReply, request: Request, storage: Storage, *, inline: bool = False) -> Response:
-    """Send `reply`, or the part of it that the request's Range names. Raises FileNotFoundError if there is none."""
+    """Send `reply`, or the part of it that the request's Range names. Raises FileNotFoundError if there is none, and
+    what its bytes raise before the first of them."""
+    if reply.ranged is None:
+        return await _response(reply, request, storage, inline)
+    try:
+        response = await _response(reply, request, storage, inline)
+    except BaseException:
+        reply.ranged.release()
+        raise
+    if not isinstance(response, _Released):
+        reply.ranged.release()
+    return response
+
+
+async def _response(reply: MediaReply, request: Request, storage: Storage, inline: bool) -> Response:
     headers = {"Content-Disposition": disposition(reply.file_name, inline)}
     tag = f'"{hashlib.sha256(reply.etag.encode()).hexdigest()[:32]}"' if reply.etag else ""
     if tag:
@@ -68,7 +83,7 @@ async def respond(reply: MediaReply, request: Request, storage: Storage, *, inli
             return _head(200, headers, reply.media_type)
         return StreamingResponse(await _begun(reply.chunks), headers=headers, media_type=reply.media_type)
 
-    size = await storage.size(reply.object_name)
+    size = await storage.size(reply.object_name) if reply.ranged is None else reply.size or 0
     span = None
     if reply.supports_range:
         headers["Accept-Ranges"] = "bytes"
@@ -85,8 +100,27 @@ async def respond(reply: MediaReply, request: Request, storage: Storage, *, inli
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     if request.method == "HEAD":
         return _head(status, headers, reply.media_type)
+    if reply.ranged is not None:
+        chunks = await _begun(reply.ranged.read(start, stop))
+        return _Released(chunks, status, headers, reply.media_type, reply.ranged)
     chunks = await _begun(storage.read(reply.object_name, start, stop))
     return StreamingResponse(chunks, status, headers, reply.media_type)
+
+
+class _Released(StreamingResponse):
+    """Releases what it reads from when it is sent, or the client is gone."""
+
+    def __init__(
+        self, chunks: AsyncIterator[bytes], status: int, headers: dict[str, str], media_type: str, source: RangedBytes
+    ) -> None:
+        super().__init__(chunks, status, headers, media_type)
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._source.release()
 
 
 def _head(status: int, headers: dict[str, str], media_type: str) -> Response:

@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Final
 from urllib.parse import urlencode
 
+from earshot.actor import Visibility
 from earshot.ports import RecordingFilter, RecordingRow, Store
 from earshot.web.presenting import WARNING_WORDS
 
@@ -94,8 +95,8 @@ def read_search(query: Mapping[str, str], steps: list[str]) -> Search:
     )
 
 
-async def find(store: Store, search: Search, zone: tzinfo | None) -> Page:
-    """One page of what matches. Raises StoreUnavailable."""
+async def find(store: Store, search: Search, zone: tzinfo | None, sees: Visibility) -> Page:
+    """One page of what matches, of the recordings that may be seen. Raises StoreUnavailable."""
     exact = {search.field: search.text} if search.text and search.field != ANYWHERE else {}
     since = _midnight(search.first_day, zone) if search.first_day else None
     until = math.nextafter(_midnight(search.last_day + timedelta(days=1), zone), 0) if search.last_day else None
@@ -104,7 +105,7 @@ async def find(store: Store, search: Search, zone: tzinfo | None) -> Page:
     found: list[RecordingRow] = []
     place, seen, more = search.before, 0, True
     while more and len(found) <= ROWS and seen < SCANNED:
-        wanted = RecordingFilter(equals=exact, since=since, until=until, before=place)
+        wanted = RecordingFilter(equals=exact, since=since, until=until, before=place, seen_by=sees)
         limit = BATCH if sieve else ROWS + 1
         batch = await store.recordings(wanted, limit)
         seen += len(batch)

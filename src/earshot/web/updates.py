@@ -1,25 +1,31 @@
 """Live updates of the dashboard as server-sent events: a snapshot on connecting, then what changed.
 
 Nothing is kept for a reader: one that is slow or comes back gets the newest state. The one rule: a stream ends with the
-login it was opened by.
+login it was opened by, and shows what that login may see at that time.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from earshot.api.live import LiveCall, LiveSnapshot
+from earshot.actor import Actor
+from earshot.api.live import LiveCall, LiveDevice, LiveScreen, LiveSnapshot
+from earshot.api.permissions import LIVE_MONITORING, SYSTEM_STATUS
+from earshot.web.bearers import WrongToken, bearer_token
 from earshot.web.console import Console
 from earshot.web.gate import COOKIE
+from earshot.web.logins import LockedOut
+from earshot.web.permitted import actor_of
 
 SHOWN_CALLS: Final = 300
 SHOWN_DEVICES: Final = 600
+SHOWN_SCREENS: Final = 100
 STREAMS: Final = 64
 """Most open streams; the next is asked to come back later."""
 
@@ -48,12 +54,13 @@ class Updates:
         if self._open >= STREAMS:
             return PlainTextResponse("Too many dashboards are open.\n", 503, {"Retry-After": "30"})
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        events = self._events(request.cookies.get(COOKIE, ""))
+        events = self._events(request)
         return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
-    async def _events(self, token: str) -> AsyncIterator[bytes]:
+    async def _events(self, request: Request) -> AsyncIterator[bytes]:
         console, pace, clock = self._console, self._pace, self._console.clock
-        shown = console.live.snapshot()
+        actor = actor_of(request)
+        shown = visible(console.live.snapshot(), actor)
         self._open += 1
         try:
             yield b"retry: 2000\n\n" + event("snapshot", self._timed(whole(shown)))
@@ -64,13 +71,16 @@ class Updates:
                 now = clock.monotonic()
                 if now - looked_at >= pace.login_s:
                     looked_at = now
-                    if await console.logins.user_of(token) is None:
+                    still = await self._still(request, actor)
+                    if still is None:
                         return
-                change = difference(shown, newer) if newer else {}
+                    actor = still
+                change: dict[str, Any] = {}
                 if newer is None:
                     watch = console.live.subscribe()
                 else:
-                    shown = newer
+                    newer = visible(newer, actor)
+                    change, shown = difference(shown, newer), newer
                 if change:
                     yield event("change", self._timed(change))
                 elif newer is None or now - sent_at >= pace.heartbeat_s:
@@ -81,6 +91,19 @@ class Updates:
                 await asyncio.sleep(pace.between_s)
         finally:
             self._open -= 1
+
+    async def _still(self, request: Request, actor: Actor) -> Actor | None:
+        """Who watches, looked at anew; None when the login or the token is over, or may not watch any more."""
+        secret = bearer_token(request.headers.get("authorization", ""))
+        if secret:
+            try:
+                now: Actor | None = await self._console.bearers.actor_of(secret, actor.address)
+            except (WrongToken, LockedOut):
+                now = None
+        else:
+            user = await self._console.logins.user_of(request.cookies.get(COOKIE, ""))
+            now = await self._console.authority.person(user, actor.address) if user else None
+        return now if now is not None and any(map(now.may, (SYSTEM_STATUS, LIVE_MONITORING))) else None
 
     def _timed(self, values: dict[str, Any]) -> dict[str, Any]:
         return {"now": self._console.clock.now(), **values}
@@ -98,6 +121,33 @@ async def _next_within(watch: AsyncIterator[LiveSnapshot], seconds: float) -> Li
 def event(name: str, values: Mapping[str, Any]) -> bytes:
     """One server-sent event (WHATWG HTML, section 9.2) with a JSON document, which has no line breaks."""
     return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(values) + b"\n\n"
+
+
+def visible(snapshot: LiveSnapshot, actor: Actor) -> LiveSnapshot:
+    """What of a snapshot the actor may see. Sentences for operators are for those who may see the system's status."""
+    notices = snapshot.notices if actor.may(SYSTEM_STATUS) else ()
+    if actor.sees.everything:
+        return snapshot if notices == snapshot.notices else replace(snapshot, notices=notices)
+    calls = tuple(call for call in snapshot.calls if _shows(actor, call, call.group, call.gate))
+    devices = tuple(device for device in snapshot.devices if _shows(actor, device, "", ""))
+    screens = tuple(screen for screen in snapshot.screens if _shows_screen(actor, screen))
+    return replace(snapshot, calls=calls, devices=devices, screens=screens, notices=notices)
+
+
+def _shows_screen(actor: Actor, screen: LiveScreen) -> bool:
+    return actor.sees.shows(
+        agent_id=screen.agent_id,
+        device_id="",
+        device_alias=screen.device_alias,
+        group=screen.group,
+        gate=screen.gate,
+    )
+
+
+def _shows(actor: Actor, what: LiveCall | LiveDevice, group: str, gate: str) -> bool:
+    return actor.sees.shows(
+        agent_id=what.agent_id, device_id=what.device_id, device_alias=what.device_alias, group=group, gate=gate
+    )
 
 
 def _newest(snapshot: LiveSnapshot) -> dict[str, LiveCall]:
@@ -122,6 +172,7 @@ def whole(snapshot: LiveSnapshot) -> dict[str, Any]:
         "counts": _counts(snapshot),
         "calls": list(_newest(snapshot).values()),
         "devices": snapshot.devices[:SHOWN_DEVICES],
+        "screens": snapshot.screens[:SHOWN_SCREENS],
         "notices": snapshot.notices,
     }
 
@@ -138,6 +189,8 @@ def difference(old: LiveSnapshot, new: LiveSnapshot) -> dict[str, Any]:
         change["counts"] = _counts(new)
     if old.devices != new.devices:
         change["devices"] = new.devices[:SHOWN_DEVICES]
+    if old.screens != new.screens:
+        change["screens"] = new.screens[:SHOWN_SCREENS]
     if old.notices != new.notices:
         change["notices"] = new.notices
     return change

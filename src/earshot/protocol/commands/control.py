@@ -31,9 +31,16 @@ CHATSTART = Command(
         *core_returns("CHATSTART"),
         NO_SESSION,
         Return(label="API_AGENT_NOT_FOUND", sentence="Nobody is named, or the agent is not known."),
+        Return(label="API_INVALID_MESSAGE_FORMAT", sentence="A parameter is not acceptable, such as KEYNAME."),
+        Return(label="API_ERROR_OUT_OF_DISK_SPACE", sentence="The disk reserve is reached."),
+        Return(label="API_DATABASE_QUERY_ERROR", sentence="Agents could not be looked up since the start."),
     ),
-    notes=("A SESSIONID that is running already goes on; the answer is API_OK.",),
+    notes=(
+        "A SESSIONID that is running already goes on; the answer is API_OK.",
+        "API_OK does not say that there is a desktop to capture: the session's row says what became of it.",
+    ),
     example=(("SESSIONID", "82738"), ("KEYNAME", "USERNAME"), ("KEYVALUE", "JDOE")),
+    done=True,
 )
 
 CHATSTOP = Command(
@@ -45,6 +52,7 @@ CHATSTOP = Command(
     returns=(*core_returns("CHATSTOP"), NO_SESSION),
     notes=("An unknown SESSIONID is no error: the answer is API_OK.",),
     example=(("SESSIONID", "82738"),),
+    done=True,
 )
 
 CHATUPDATE = Command(
@@ -65,8 +73,17 @@ CHATUPDATE = Command(
         p.ARCHIVEACTION,
     ),
     requires=(A_SESSION,),
-    returns=(*core_returns("CHATUPDATE"), NO_SESSION),
+    returns=(
+        *core_returns("CHATUPDATE"),
+        NO_SESSION,
+        Return(label="API_INVALID_MESSAGE_FORMAT", sentence="A parameter is not acceptable."),
+    ),
+    notes=(
+        "An empty element sets USERn, GROUP, GATE, ANI and DNIS blank; an absent one leaves them.",
+        "An unknown SESSIONID is no error: the answer is API_OK.",
+    ),
     example=(("SESSIONID", "82738"), ("GROUP", "53")),
+    done=True,
 )
 
 
@@ -77,6 +94,7 @@ def _blackout(name: str, sentence: str, *notes: str, of_a_call: bool) -> Command
         sentence=sentence,
         parameters=(*WHO, p.TIMEOFFSET, p.CALLINSTANCE) if of_a_call else (*WHO, p.TIMEOFFSET),
         requires=(one_device_or_agent(),),
+        done=True,
         returns=(*core_returns(name), *BLACKOUT_RETURNS),
         notes=("The moment is that of the message's arrival plus TIMEOFFSET, in seconds.", *notes),
         example=(("SYS_USER", "JSMITH"), ("TIMEOFFSET", "-5")),

@@ -8,6 +8,9 @@ from earshot.protocol.command import HTTP_ONLY, Command, Return, When, needs
 
 NO_FILE = Return(label="API_FILE_NOT_FOUND", sentence="There is no such recording, or its media is gone.")
 FORMAT = Return(label="API_INVALID_MESSAGE_FORMAT", sentence="A parameter is missing or not acceptable.")
+NO_SPACE = Return(
+    label="API_ERROR_OUT_OF_DISK_SPACE", sentence="The file would take the disk space that recording needs."
+)
 OVER_TCP = Return(label="API_INVALID_REQUEST_TYPE", sentence="The command came over TCP.")
 
 EXPORT = Command(
@@ -23,7 +26,7 @@ EXPORT = Command(
             when=(When(name="ENCRYPT", values=("Y",)), When(name="MEDIA_FORMAT", values=("CAV",))),
         ),
     ),
-    returns=(NO_FILE, FORMAT, OVER_TCP),
+    returns=(NO_FILE, FORMAT, NO_SPACE, OVER_TCP),
     doors=HTTP_ONLY,
     notes=(
         "On success the answer is the media itself, as an attachment.",
@@ -42,10 +45,15 @@ def _several(name: str, sentence: str, note: str) -> Command:
         sentence=sentence,
         parameters=(p.IDENT, p.MEDIA_FORMAT),
         requires=(needs("IDENT", "MEDIA_FORMAT"),),
-        returns=(NO_FILE, FORMAT, OVER_TCP),
+        returns=(NO_FILE, FORMAT, NO_SPACE, OVER_TCP),
         doors=HTTP_ONLY,
-        notes=("On success the answer is the media itself, as an attachment.", note),
+        notes=(
+            "On success the answer is the media itself, as an attachment.",
+            note,
+            "One that is not there refuses the whole, unless the setting `export_skip_missing` leaves it out.",
+        ),
         example=(("IDENT", "10121967,10121968,10121969"), ("MEDIA_FORMAT", "MP3")),
+        done=True,
     )
 
 

@@ -14,9 +14,20 @@ NO_ROLE = Return(label="API_ROLE_NOT_FOUND", sentence="The role does not exist."
 NO_GROUP = Return(label="API_NO_GROUP", sentence="The QA group does not exist or is not active.")
 A_ROLE = any_of("ROLEID", "ROLENAME")
 MAIL_RETURNS = (
-    Return(label="API_EMAIL_NOT_VALID", sentence="An e-mail address is not valid."),
-    Return(label="API_ERROR_CLIENT_NOT_FOUND", sentence="No mail server is configured, or it cannot be reached."),
+    Return(
+        label="API_EMAIL_NOT_VALID",
+        sentence="An e-mail address is not valid or not allowed, or the mail server refused it for good.",
+    ),
+    Return(label="API_ERROR_CLIENT_NOT_FOUND", sentence="No mail server is configured."),
     Return(label="API_FILE_NOT_FOUND", sentence="A recording or its media is not there."),
+    Return(
+        label="API_ERROR_PROCESSING_MESSAGE", sentence="The mail is too large, or the mail server refused it for good."
+    ),
+)
+MAIL_NOTES = (
+    "TOADDRESS may hold several addresses with commas or semicolons between them; each gets a mail of its own.",
+    "The answer waits for the mail server up to the setting `mail_handoff_s`. A mail that is not taken by then is "
+    "queued and tried for days: the answer is API_OK with a RESULTMSG that begins with `Queued`.",
 )
 
 ADDGROUP = Command(
@@ -25,10 +36,11 @@ ADDGROUP = Command(
     sentence="Adds a QA group.",
     parameters=(p.GROUPNAME,),
     requires=(needs("GROUPNAME"),),
-    returns=(DONE, FORMAT),
+    returns=(DONE, FORMAT, DATABASE),
     reply=(("GROUPID", "11"), ("GROUPNAME", "Sales & Marketing")),
     notes=("A name that exists already is answered the same way, with its GROUPID.",),
     example=(("GROUPNAME", "Sales & Marketing"),),
+    done=True,
 )
 
 MODIFYGROUPPERMISSION = Command(
@@ -62,7 +74,11 @@ MODIFYGROUPPERMISSION = Command(
         DATABASE,
     ),
     reply=(("GROUPID", "11"), ("AGENTID", "2")),
-    notes=("Names win over numbers here. The answer repeats the parameters, with GROUPID and AGENTID.",),
+    notes=(
+        "Names win over numbers here. The answer repeats the parameters, with GROUPID and AGENTID.",
+        "The phone must belong to the agent; DEVICEID is read as a PHONEID, which counts where both are given.",
+        "Putting in what is in, and taking out what is not, is a success that changes nothing.",
+    ),
     example=(
         ("ACTION", "ADD"),
         ("GROUPNAME", "Sales & Marketing"),
@@ -70,6 +86,7 @@ MODIFYGROUPPERMISSION = Command(
         ("LASTNAME", "Doe"),
         ("DEVICEID", "1234"),
     ),
+    done=True,
 )
 
 MODIFYROLE = Command(
@@ -86,8 +103,13 @@ MODIFYROLE = Command(
         NO_ROLE,
         DATABASE,
     ),
-    notes=("RESULTMSG is `Role Added`, `Role Modified` or `Role Deleted`.",),
+    notes=(
+        "RESULTMSG is `Role Added`, `Role Modified` or `Role Deleted`.",
+        "MODIFY sets DESCRIPTION, blank too; a role cannot be renamed. Letter case does not tell roles apart.",
+        "The built-in role DefaultAgent cannot be deleted: API_ERROR_INVALID_ACTION.",
+    ),
     example=(("ACTION", "ADD"), ("ROLENAME", "DefaultRole"), ("DESCRIPTION", "Adding Default Role")),
+    done=True,
 )
 
 
@@ -110,6 +132,7 @@ def _of_a_role(
         returns=(DONE, ACTIONS, FORMAT, NO_ROLE, *returns, DATABASE),
         notes=notes,
         example=(("ACTION", "ADD"), ("ROLENAME", "DefaultRole"), *example),
+        done=True,
     )
 
 
@@ -120,7 +143,11 @@ MODIFYROLEGROUPPERMISSION = _of_a_role(
     actions=("ADD", "DELETE"),
     extra=needs("GROUPNAME"),
     returns=(NO_GROUP,),
-    notes=("An unknown group is API_NO_GROUP with the message `Group <name> does not exist or it is not active`.",),
+    notes=(
+        "An unknown group is API_NO_GROUP with the message `Group <name> does not exist or it is not active`; "
+        "with `strict_legacy` it is API_OK with that message, as in the specification's example.",
+        "ROLEID wins over ROLENAME. RESULTMSG is `Group Added` or `Group Deleted`.",
+    ),
     example=(("GROUPNAME", "Sales"),),
 )
 MODIFYUSERROLE = _of_a_role(
@@ -136,7 +163,9 @@ MODIFYUSERROLE = _of_a_role(
     returns=(Return(label="API_USER_NOT_FOUND", sentence="The user does not exist."),),
     notes=(
         "USERID wins over USERNAME, SYSTEMUSERNAME, and first and last name, in this order.",
-        "MODIFY makes the role the user's only one. RESULTMSG is `User <number> is assigned role <name>`.",
+        "A name that several users have finds nobody. ROLEID wins over ROLENAME.",
+        "MODIFY makes the role the user's only one. RESULTMSG is `User <number> is assigned role <name>`, "
+        "for DELETE `User <number> is no longer assigned role <name>`.",
     ),
     example=(("USERNAME", "TestUser"),),
 )
@@ -147,7 +176,11 @@ MODIFYROLEPERMISSION = _of_a_role(
     actions=("ADD", "DELETE"),
     extra=needs("PERMISSIONNAME"),
     returns=(),
-    notes=("RESULTMSG is `Permission Added` or `Permission Deleted`.",),
+    notes=(
+        "RESULTMSG is `Permission Added` or `Permission Deleted`. ROLEID wins over ROLENAME.",
+        "PERMISSIONNAME is a name of the table in `docs/roles.md`, or the words of the portal "
+        "(`Allow Home Page Widgets`), in any letter case.",
+    ),
     example=(("PERMISSIONNAME", "HOMEPAGEWIDGETS"),),
 )
 
@@ -157,9 +190,10 @@ EMAIL = Command(
     sentence="Sends the media of recordings by e-mail.",
     parameters=(p.IDENT, p.TOADDRESS, p.MEDIA_FORMAT),
     requires=(needs("IDENT", "TOADDRESS", "MEDIA_FORMAT"),),
-    returns=(DONE, *MAIL_RETURNS, FORMAT),
-    notes=("Several recordings are sent as one ZIP file.",),
+    returns=(DONE, *MAIL_RETURNS, FORMAT, DATABASE),
+    notes=("Several recordings are sent as one ZIP file.", *MAIL_NOTES),
     example=(("IDENT", "488373"), ("TOADDRESS", "jdoe@uptivity.com"), ("MEDIA_FORMAT", "WAV")),
+    done=True,
 )
 
 COMBINEDEMAIL = Command(
@@ -176,8 +210,15 @@ COMBINEDEMAIL = Command(
         p.MEDIA_FORMAT,
     ),
     requires=(needs("TOADDRESS", "TONAME", "FROMADDRESS", "FROMNAME", "IDENT", "UNIQUEID"),),
-    returns=(DONE, *MAIL_RETURNS, FORMAT),
-    notes=("UNIQUEID holds the name of a field (IDENT), unlike EXPORT. The server's settings limit the sender.",),
+    returns=(DONE, *MAIL_RETURNS, FORMAT, DATABASE),
+    notes=(
+        "UNIQUEID holds the name of a field (IDENT), unlike EXPORT; where a value fits several recordings the newest "
+        "is taken.",
+        "The recordings follow each other by ascending record number. Without MEDIA_FORMAT they come as the setting "
+        "`mail_combined_format` says.",
+        "A FROMADDRESS outside the domains of the setting `smtp_from_domains` becomes Reply-To, or is refused.",
+        *MAIL_NOTES,
+    ),
     example=(
         ("TOADDRESS", "jane.doe@uptivity.com"),
         ("TONAME", "jane"),
@@ -186,6 +227,7 @@ COMBINEDEMAIL = Command(
         ("IDENT", "1509"),
         ("UNIQUEID", "IDENT"),
     ),
+    done=True,
 )
 
 AGENTWINDOW = Command(
@@ -204,8 +246,12 @@ AGENTWINDOW = Command(
         ("APPLICATIONTITLE", "Internet Explorer"),
         ("LASTUPDATE", "Feb 2 2011 4:53PM"),
     ),
-    notes=("With both COMPUTERNAME and USERNAME, both must match.",),
+    notes=(
+        "With both COMPUTERNAME and USERNAME, both must match; of several desktops the newest is shown.",
+        "STATUS is AWAY when the desktop agent has not been heard for some time.",
+    ),
     example=(("COMPUTERNAME", "ceddy"), ("USERNAME", "ceddy")),
+    done=True,
 )
 
 COMMANDS = (

@@ -46,6 +46,12 @@ class Logins:
             return user if people.may_log_in(user) else None
         return None
 
+    async def extend_login(self, token_sha256: str, expires_at: float) -> None:
+        """See `earshot.ports.Store.extend_login`."""
+        mine = sa.update(LOGINS).where(L.token_sha256 == token_sha256)
+        async with self._database.write() as connection:
+            await connection.execute(mine.values(expires_at=expires_at))
+
     async def end_login(self, token_sha256: str) -> None:
         """See `earshot.ports.Store.end_login`."""
         async with self._database.write() as connection:

@@ -1,16 +1,19 @@
 """Statements about recordings: lists by filter, single ones, changes of their call variables.
 
 Every list is answered by one index in its order, so that it costs the same whether a value is on half of all rows or
-on none. The one rule: a name reaches a statement only through `earshot.store.fields`.
+on none; what somebody may see of them is in `sight`. The one rule: a name reaches a statement only through
+`earshot.store.fields`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from earshot.actor import Visibility
 from earshot.ports import RecordingFilter, RecordingRow
 from earshot.store.database import Database, Query, Row
 from earshot.store.fields import (
@@ -23,20 +26,26 @@ from earshot.store.fields import (
     checked_equals,
     checked_lookup,
 )
+from earshot.store.sql import sight
 from earshot.store.sql.rows import LIST_COLUMNS, WHOLE_COLUMNS, as_recording, as_whole_recording
+from earshot.store.sql.sight import power_of_two, unindexed
 from earshot.store.tables import PARTIAL, RECORDINGS, USERS, filled
 
-AGENTS_AT_ONCE = 128
-"""How many agents one statement looks through; SQLite joins at most 500 selects."""
 OBJECTS_AT_ONCE = 1000
 NOBODY = -1
 AGENT = "agent_id"
+SEEN = "seen"
+"""What `driver` says when rows are found by those whose recordings are seen."""
+FEW_SEEN = 8
+"""So few agents, phones, groups and gates find a list better than a condition that many rows meet."""
 FEW = 1000
 """A condition that fewer rows than this meet is good enough to find a list by."""
-INDEXED = frozenset({"device_id", *(name for name, column in COLUMN_OF.items() if column in PARTIAL)})
-"""The call variables with an index of their own."""
+LOOKUPS = frozenset({"ident", "agent_id", "filename", "audio_hash"})
+INDEXED = LOOKUPS | {"device_id", *(name for name, column in COLUMN_OF.items() if column in PARTIAL)}
+"""The call variables and columns with an index of their own."""
 
 R = RECORDINGS.c
+IDENT, TIME = LIST_COLUMNS.index(R.ident), LIST_COLUMNS.index(R.recording_time)
 NEWEST = (R.recording_time.desc(), R.ident.desc())
 WITH_AGENT = RECORDINGS.outerjoin(USERS, USERS.c.ident == R.agent_id)
 
@@ -53,14 +62,9 @@ def _condition(name: str, blank: bool, *, by_index: bool = True) -> sa.ColumnEle
     """`name` has the value bound to it. A value that is not blank says so, for the partial indexes."""
     column = R[COLUMN_OF.get(name, name)]
     if not by_index:
-        return _unindexed(column) == bindparam(f"is_{name}")
+        return unindexed(column) == bindparam(f"is_{name}")
     same = column == bindparam(f"is_{name}")
     return sa.and_(same, filled(column)) if column.name in PARTIAL and not blank else same
-
-
-def _unindexed(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    """The value of `column`, written so that no index answers for it."""
-    return column + sa.literal_column("0") if column.type.python_type is int else column.concat(sa.literal_column("''"))
 
 
 def _range(since: bool, until: bool) -> list[sa.ColumnElement[bool]]:
@@ -74,29 +78,42 @@ def _range(since: bool, until: bool) -> list[sa.ColumnElement[bool]]:
 
 @lru_cache(maxsize=1024)
 def _list(
-    equals: tuple[tuple[str, bool], ...], agents: int, since: bool, until: bool, before: bool, driver: str = ""
+    equals: tuple[tuple[str, bool], ...],
+    count: int,
+    since: bool,
+    until: bool,
+    before: bool,
+    driver: str = "",
+    by: str = AGENT,
+    looked: sight.Shape = (),
 ) -> Query:
-    """The list by these conditions: (name, whether the value is blank), the number of agents, which times are given.
+    """The list by these conditions: (name, whether the value is blank), how many values of the column `by`, which times
+    are given, and what is looked for in the rows (`sight.condition`).
 
-    `driver` is the condition whose index finds the rows, where there are several; `AGENT` is the one on agents. With
-    several agents each one's newest are found by the index and then merged: ordering what IN finds would sort every
-    recording of all of them.
+    `driver` is the condition whose index finds the rows, where there are several; `AGENT` and `SEEN` are the one on
+    `by`. With several values each one's newest are found by the index and then merged: ordering what IN finds would
+    sort every recording of all of them.
     """
     conditions = [_condition(name, blank, by_index=driver in ("", name)) for name, blank in equals]
     conditions += _range(since, until)
     if before:
         last = sa.tuple_(bindparam("before_time"), bindparam("before_ident"))
         conditions.append(sa.tuple_(R.recording_time, R.ident) < last)
-    places: list[sa.BindParameter[int]] = [bindparam(f"agent{place}") for place in range(agents)]
-    if agents and driver not in ("", AGENT):
-        conditions.append(sa.or_(*(_unindexed(R.agent_id) == place for place in places)))
-    elif agents == 1:
-        conditions.append(R.agent_id == places[0])
-    elif agents:
+    if looked:
+        conditions.append(sight.condition(looked))
+    column = R[by]
+    places: list[sa.BindParameter[Any]] = [bindparam(f"place{place}") for place in range(count)]
+    if places and by in PARTIAL:
+        conditions.append(filled(column))
+    if places and driver not in ("", AGENT, SEEN):
+        conditions.append(sa.or_(*(unindexed(column) == place for place in places)))
+    elif count == 1:
+        conditions.append(column == places[0])
+    elif places:
         each = [
             sa.select(
                 sa.select(R.ident)
-                .where(R.agent_id == place, *conditions)
+                .where(column == place, *conditions)
                 .order_by(*NEWEST)
                 .limit(bindparam("count"))
                 .subquery()
@@ -136,8 +153,13 @@ def _newest_ident(names: tuple[tuple[str, bool], ...]) -> Query:
     return Query(sa.select(R.ident).where(*conditions).order_by(*NEWEST).limit(1))
 
 
-def _power_of_two(count: int) -> int:
-    return 1 << (count - 1).bit_length()
+def _places(by: str, some: sight.Values) -> tuple[int, dict[str, Any]]:
+    """How many places a statement has for these values of column `by`, and what is bound to them."""
+    if not some:
+        return 0, {}
+    places = power_of_two(len(some))
+    filling = NOBODY if by == AGENT else some[-1]
+    return places, dict(zip((f"place{place}" for place in range(places)), chain(some, repeat(filling)), strict=False))
 
 
 class Recordings:
@@ -150,33 +172,49 @@ class Recordings:
         checked_equals(wanted.equals)
         if limit <= 0:
             return []
-        values: dict[str, Any] = {"count": limit}
-        for name, value in wanted.equals.items():
-            stored = as_stored(name, value)
-            if stored is None:
-                return []
-            values[f"is_{name}"] = stored
+        named = {name: as_stored(name, value) for name, value in wanted.equals.items()}
+        if None in named.values():
+            return []
+        return [as_recording(row) for row in await self._find(named, wanted, limit)]
+
+    async def _find(self, named: dict[str, Any], wanted: RecordingFilter, limit: int) -> Sequence[Row]:
+        """The newest rows with these values, call variables and columns by name, that `wanted` (but for its `equals`)
+        does not leave out."""
+        whole = wanted.seen_by is None or wanted.seen_by.everything
+        seen = {} if wanted.seen_by is None or whole else sight.columns_of(wanted.seen_by)
+        if not (whole or seen):
+            return []
+        values: dict[str, Any] = {"count": limit} | {f"is_{name}": value for name, value in named.items()}
         if wanted.since is not None:
             values["since"] = wanted.since
         if wanted.until is not None:
             values["until"] = wanted.until
         if wanted.before is not None:
             values["before_time"], values["before_ident"] = wanted.before
-        equals = tuple((name, value == "") for name, value in sorted(wanted.equals.items()))
+        equals = tuple((name, value == "") for name, value in sorted(named.items()))
         shape = (wanted.since is not None, wanted.until is not None, wanted.before is not None)
         of_people = bool(wanted.sys_user or wanted.crm_user)
-        driver = await self._driver(equals, of_people, shape, values)
+        driver = await self._driver(equals, of_people, seen, shape, values)
+        sought: Iterable[tuple[str, sight.Values]] = [(AGENT, ())]
         if of_people:
-            agents = await self._agents(wanted.sys_user, wanted.crm_user)
-            rows = await self._of_agents(agents, equals, shape, values, driver)
-        else:
-            rows = await self._database.read(_list(equals, 0, *shape, driver), **values)
-        return [as_recording(row) for row in rows]
+            sought = sight.seeks({AGENT: await self._agents(wanted.sys_user, wanted.crm_user)})
+        elif driver == SEEN:
+            sought, seen = list(sight.seeks(seen)), {}
+        looked = list(sight.looks(seen))
+        found: dict[int, Row] = {}
+        for by, some in sought:
+            places, bound = _places(by, some)
+            for look in looked:
+                query = _list(equals, places, *shape, driver, by, sight.shape_of(look))
+                rows = await self._database.read(query, **values, **bound, **sight.bound(look))
+                found |= {row[IDENT]: row for row in rows}
+        return sorted(found.values(), key=lambda row: (row[TIME], row[IDENT]), reverse=True)[:limit]
 
     async def _driver(
         self,
         equals: tuple[tuple[str, bool], ...],
         of_people: bool,
+        seen: dict[str, list[Any]],
         shape: tuple[bool, bool, bool],
         values: dict[str, Any],
     ) -> str:
@@ -185,13 +223,18 @@ class Recordings:
         SQLite would take any one of them, and read half of the table where another condition leaves one row.
         """
         names = tuple(name for name, blank in equals if name in INDEXED and not blank)
-        if not names or len(names) + of_people < 2:
-            return ""
+        others = of_people + bool(seen)
+        if not names or len(names) + others < 2:
+            return SEEN if seen and not of_people else ""
         probed = {f"is_{name}": values[f"is_{name}"] for name in names}
         times = {name: values[name] for name in ("since", "until") if name in values}
         (counts,) = await self._database.read(_probe(names, *shape[:2]), **probed, **times)
         count, rarest = min(zip(counts, names, strict=True))
-        return rarest if count < FEW or not of_people else AGENT
+        if count < FEW or not others:
+            return rarest
+        if of_people:
+            return AGENT
+        return SEEN if sum(map(len, seen.values())) <= FEW_SEEN else rarest
 
     async def _agents(self, sys_user: str, crm_user: str) -> list[int]:
         """The users of these names, deleted ones too: their recordings stay theirs."""
@@ -199,43 +242,28 @@ class Recordings:
         rows = await self._database.read(_people("sys_user" in names, "crm_user" in names), **names)
         return [ident for (ident,) in rows]
 
-    async def _of_agents(
-        self,
-        agents: list[int],
-        equals: tuple[tuple[str, bool], ...],
-        shape: tuple[bool, bool, bool],
-        values: dict[str, Any],
-        driver: str,
-    ) -> Sequence[Row]:
-        found: list[Row] = []
-        for start in range(0, len(agents), AGENTS_AT_ONCE):
-            some = agents[start : start + AGENTS_AT_ONCE]
-            places = _power_of_two(len(some))
-            some += [NOBODY] * (places - len(some))
-            bound = {f"agent{place}": agent for place, agent in enumerate(some)}
-            found.extend(await self._database.read(_list(equals, places, *shape, driver), **values, **bound))
-        if len(agents) > AGENTS_AT_ONCE:
-            time, ident = LIST_COLUMNS.index(R.recording_time), LIST_COLUMNS.index(R.ident)
-            found.sort(key=lambda row: (row[time], row[ident]), reverse=True)
-        return found[: values["count"]]
-
     async def recording(self, record_id: int) -> RecordingRow | None:
         """See `earshot.ports.Store.recording`."""
         for row in await self._database.read(ONE, ident=record_id):
             return as_whole_recording(row)
         return None
 
-    async def newest_recording(self, field: str, value: str) -> RecordingRow | None:
+    async def newest_recording(self, field: str, value: str, seen_by: Visibility | None = None) -> RecordingRow | None:
         """See `earshot.ports.Store.newest_recording`."""
         checked_lookup(field)
         if field in PEOPLE_LOOKUPS:
-            found = await self.recordings(RecordingFilter(**{field: value}), 1) if value else []  # type: ignore[arg-type]
+            wanted = RecordingFilter(**{field: value}, seen_by=seen_by)  # type: ignore[arg-type]
+            found = await self.recordings(wanted, 1) if value else []
             return await self.recording(found[0].record_id) if found else None
         stored = as_stored(field, value)
         if stored is None:
             return None
         name = NUMBERED_LOOKUPS.get(field) or TEXT_LOOKUPS.get(field) or field
-        return await self._newest({name: stored})
+        if seen_by is None or seen_by.everything:
+            return await self._newest({name: stored})
+        for row in await self._find({name: stored}, RecordingFilter(seen_by=seen_by), 1):
+            return await self.recording(row[IDENT])
+        return None
 
     async def _newest(self, named: dict[str, Any]) -> RecordingRow | None:
         ident = await self._newest_number(named)

@@ -1,9 +1,11 @@
 """Statements about users and their phones.
 
-The rules about a single user are in `earshot.store.people`. The one rule: what must be unique is looked for inside the
+The rules about a single user are in `earshot.store.people`. A phone that leaves its user leaves its QA groups, and a
+deleted user the roles, in the same transaction. The one rule: what must be unique is looked for inside the
 transaction that writes, so that the error can name it; the indexes of the tables stand behind.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from earshot.clock import Clock
 from earshot.ports import NotFound, NotUnique, User
 from earshot.store import people
+from earshot.store.access_tables import GROUP_PHONES, USER_ROLES
 from earshot.store.database import Database, Query
 from earshot.store.sql.rows import USER_COLUMNS, as_user, user_columns
 from earshot.store.tables import LOGINS, PHONES, USERS
@@ -57,7 +60,14 @@ async def _must_be_unique(connection: AsyncConnection, user: User) -> None:
             raise NotUnique("phone", row.phone)
 
 
-async def _replace_phones(connection: AsyncConnection, user: User) -> None:
+async def _leave_groups(connection: AsyncConnection, phones: Iterable[str]) -> None:
+    """Take phones that leave their user out of all QA groups."""
+    for phone in phones:
+        await connection.execute(sa.delete(GROUP_PHONES).where(GROUP_PHONES.c.phone == phone))
+
+
+async def _replace_phones(connection: AsyncConnection, user: User, old: Sequence[str] = ()) -> None:
+    await _leave_groups(connection, set(old) - set(user.phones))
     await connection.execute(sa.delete(PHONES).where(PHONES.c.user_id == user.user_id))
     if user.phones:
         rows = [{"phone": phone, "user_id": user.user_id} for phone in user.phones]
@@ -101,16 +111,17 @@ class Users:
                 await connection.execute(sa.delete(LOGINS).where(LOGINS.c.user_id == user_id))
             await connection.execute(sa.update(USERS).where(U.ident == user_id).values(columns))
             if new.phones != old.phones:
-                await _replace_phones(connection, new)
+                await _replace_phones(connection, new, old.phones)
 
     async def delete_user(self, user_id: int) -> None:
         """See `earshot.ports.Store.delete_user`."""
         async with self._database.write() as connection:
-            await _user(connection, user_id)
+            user = await _user(connection, user_id)
             gone = {"deleted": True, "modified_at": self._clock.now()}
             await connection.execute(sa.update(USERS).where(U.ident == user_id).values(gone))
-            await connection.execute(sa.delete(PHONES).where(PHONES.c.user_id == user_id))
-            await connection.execute(sa.delete(LOGINS).where(LOGINS.c.user_id == user_id))
+            await _leave_groups(connection, user.phones)
+            for table in (PHONES, LOGINS, USER_ROLES):
+                await connection.execute(sa.delete(table).where(table.c.user_id == user_id))
 
     async def assign_phone(self, phone: str, user_id: int) -> None:
         """See `earshot.ports.Store.assign_phone`."""
@@ -129,6 +140,7 @@ class Users:
             mine = sa.delete(PHONES).where(PHONES.c.phone == phone.strip(), PHONES.c.user_id == user_id)
             if (await connection.execute(mine)).rowcount == 0:
                 return False
+            await _leave_groups(connection, (phone.strip(),))
             now = {"modified_at": self._clock.now()}
             await connection.execute(sa.update(USERS).where(U.ident == user_id).values(now))
             return True

@@ -7,6 +7,7 @@
   const ARROWS = { I: ["↘", "incoming"], O: ["↗", "outgoing"] };
   const calls = new Map();   // key -> {call, row, clock}
   let devices = [];
+  let screens = [];          // {screen, clock}
   let total = 0;
   let ahead = 0;             // seconds that the server's clock is ahead of ours
 
@@ -55,6 +56,7 @@
     party.title = word;
     entry.clock = make("td", "number");
     const warnings = make("td");
+    if (call.blackout) warnings.append(make("span", "badge dark", "blackout"), " ");
     for (const warning of call.warnings) warnings.append(make("span", "badge fair", warning.replaceAll("_", " ")), " ");
     row.replaceChildren(state, make("td", "", call.device_id || "–"), make("td", "", agent), party, entry.clock, soundCell(call.legs), warnings);
   };
@@ -64,6 +66,23 @@
       const text = duration(now - call.started_at);
       if (clock.textContent !== text) clock.textContent = text;
     }
+    for (const { screen, clock } of screens) clock.textContent = duration(now - screen.started_at);
+  };
+
+  const SCREEN_STATES = { capturing: ["recording", "Capturing"], black: ["waiting", "Black"], not_captured: ["no_sound", "Not captured"] };
+  const showScreens = (running) => {
+    screens = running.map((screen) => ({ screen, clock: make("td", "number") }));
+    id("screens").replaceChildren(...screens.map(({ screen, clock }) => {
+      const row = make("tr"), state = make("td"), warnings = make("td");
+      const [look, word] = SCREEN_STATES[screen.state] || ["", screen.state];
+      state.append(make("span", `state ${look}`, word));
+      state.title = screen.reason.replaceAll("_", " ");
+      for (const warning of screen.warnings) warnings.append(make("span", "badge fair", warning.replaceAll("_", " ")), " ");
+      row.append(state, make("td", "", screen.session_id), make("td", "", screen.agent || String(screen.agent_id)));
+      row.append(make("td", "", screen.computer || "–"), make("td", "", screen.group || "–"), clock, warnings);
+      return row;
+    }));
+    id("screens-card").hidden = running.length === 0;
   };
 
   const put = (call) => {
@@ -122,6 +141,7 @@
     if (news.counts) showCounts(news.counts);
     if (news.devices) devices = news.devices;
     if (news.notices) showNotices(news.notices);
+    if (news.screens) showScreens(news.screens);
     if (news.devices || news.calls || news.gone) showDevices();
     id("calls-table").hidden = calls.size === 0;
     id("calls-none").hidden = calls.size !== 0;

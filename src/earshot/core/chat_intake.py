@@ -1,0 +1,161 @@
+"""Segments of screen sessions on their way from the intake folder into the storage.
+
+A segment is journalled before it is moved, so that after a crash it is either still in the intake folder or in the
+storage under the name that the journal knows. The one rule: what an agent says of a segment is checked against the
+file, and a file that does not agree is thrown away and counted as spoilt.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+import structlog
+
+from earshot.core.chat_rows import MICROSECONDS
+from earshot.core.recorder import Recorder
+from earshot.engine.chat_values import Chat, SegmentKept, SegmentSpoilt
+from earshot.errors import BadInput
+from earshot.ports import Storage
+from earshot.ports.capture import EXTENSIONS, SegmentFinished, segment_file
+from earshot.storage.names import checked, safe_part
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPES = {extension: kind for kind, extension in EXTENSIONS.items()}
+LONGEST_SEGMENT_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as it really is."""
+
+    sha256: str
+    size: int
+    changed_at: float
+
+
+def _read(path: Path) -> Found | None:
+    """None if there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        about = path.stat()
+    except OSError:
+        return None
+    return Found(digest.hexdigest(), about.st_size, about.st_mtime)
+
+
+class Intake:
+    """`settled` waits until the journal is durable; `duration_of` measures a file of which nothing is known, in
+    seconds, and raises ValueError for one that is no video."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        storage: Storage,
+        folder: Path,
+        *,
+        zone: tzinfo,
+        settled: Callable[[], Awaitable[None]],
+        duration_of: Callable[[Path], float],
+    ) -> None:
+        self._recorder = recorder
+        self._storage = storage
+        self._folder = folder
+        self._zone = zone
+        self._settled = settled
+        self._duration_of = duration_of
+
+    def object_name(self, chat: Chat, number: int, media_type: str) -> str:
+        """Where segment `number` of the session lies in the storage: the same name whenever it is asked."""
+        local = datetime.fromtimestamp(chat.started_us / MICROSECONDS, UTC).astimezone(self._zone)
+        place = f"screens/{local:%Y%m%d}/{safe_part(chat.session_id)}"
+        return checked(f"{place}/{segment_file(chat.key, number, media_type)}")
+
+    def file_of(self, chat: Chat, number: int, media_type: str) -> Path:
+        """Where it lies before that. Raises BadInput for a number or a kind that cannot be."""
+        return self._folder / segment_file(chat.key, number, media_type)
+
+    async def take(self, chat: Chat, told: SegmentFinished) -> None:
+        """Take a reported segment in, or note that it is spoilt."""
+        try:
+            path = self.file_of(chat, told.number, told.media_type)
+        except BadInput as wrong:
+            self._spoilt(chat, told.number, str(wrong))
+            return
+        if any(segment.number == told.number for segment in chat.segments):
+            return
+        found = await asyncio.to_thread(_read, path)
+        if found is None or (found.sha256, found.size) != (told.sha256.lower(), told.size) or not found.size:
+            self._spoilt(chat, told.number, "the file is not there" if found is None else "the file is another one")
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            return
+        duration_s = told.duration_s if 0 < told.duration_s <= LONGEST_SEGMENT_S else 0.0
+        began_us = int(told.began_at * MICROSECONDS) if 0 < told.began_at < 2**40 else chat.started_us
+        await self._keep(chat, told.number, told.media_type, found, began_us, duration_s)
+
+    async def _keep(
+        self, chat: Chat, number: int, media_type: str, found: Found, began_us: int, duration_s: float
+    ) -> None:
+        kept = SegmentKept(
+            chat=chat.key,
+            number=number,
+            object_name=self.object_name(chat, number, media_type),
+            media_type=media_type,
+            sha256=found.sha256,
+            size=found.size,
+            began_us=began_us,
+            duration_s=duration_s,
+        )
+        self._recorder.apply(kept)
+        await self._settled()
+        try:
+            await self.put(chat, kept)
+        except OSError as failure:
+            log.error("segment_not_stored_yet", chat=chat.key, number=number, why=str(failure))
+
+    async def put(self, chat: Chat, kept: SegmentKept) -> None:
+        """Have the segment in the storage; nothing to do if it is there. Raises OSError: try again later."""
+        path = self.file_of(chat, kept.number, kept.media_type)
+        if await asyncio.to_thread(path.is_file):
+            await self._storage.put_file(kept.object_name, path)
+        elif not await self._storage.exists(kept.object_name):
+            self._spoilt(chat, kept.number, "the file is gone")
+
+    def _spoilt(self, chat: Chat, number: int, why: str) -> None:
+        log.error("segment_spoilt", chat=chat.key, session=chat.session_id, number=number, why=why)
+        self._recorder.apply(SegmentSpoilt(chat=chat.key, number=number, why=why))
+
+    # --- after a restart ----------------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Look through the folder: what belongs to a session is taken in, unfinished and unknown files are removed."""
+        chats = self._recorder.state.chats
+        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+        for path in sorted(await asyncio.to_thread(lambda: list(self._folder.iterdir()))):
+            key, _, number = path.stem.rpartition("-")
+            chat, media_type = chats.get(key), MEDIA_TYPES.get(path.suffix)
+            if chat is None or media_type is None or not number.isdecimal():
+                log.warning("intake_file_removed", name=path.name)
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+            elif all(segment.number != int(number) for segment in chat.segments):
+                await self._take_unreported(chat, int(number), media_type, path)
+        for chat in list(chats.values()):
+            for kept in list(chat.segments):
+                await self.put(chat, kept)
+
+    async def _take_unreported(self, chat: Chat, number: int, media_type: str, path: Path) -> None:
+        """A segment was finished and the process ended before it heard of it."""
+        found = await asyncio.to_thread(_read, path)
+        try:
+            duration_s = await asyncio.to_thread(self._duration_of, path)
+        except ValueError as why:
+            self._spoilt(chat, number, str(why))
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            return
+        if found is not None:
+            began_us = max(chat.started_us, int((found.changed_at - duration_s) * MICROSECONDS))
+            await self._keep(chat, number, media_type, found, began_us, duration_s)

@@ -1,0 +1,69 @@
+"""From a screen session that has ended to its row: the verdict, the spans, the retention. Pure.
+
+The one rule: what was captured decides the verdict; what went wrong on the way is the reason and the warnings.
+"""
+
+from dataclasses import replace
+
+from earshot.engine.chat_values import Chat, SegmentKept
+from earshot.ports.screens import ScreenSegment, ScreenSession, ScreenState, ScreenVerdict
+
+MICROSECONDS = 1_000_000
+UNSET = -1
+
+
+def session_of(chat: Chat, core: int, *, keep_days: int = UNSET, archive_action: int = UNSET) -> ScreenSession:
+    """The row of an ended session; `keep_days` and `archive_action` are those of sessions that were given none."""
+    assert chat.stopped_us is not None
+    state, verdict, reason = _verdict(chat)
+    known = chat.variables
+    known = replace(
+        known,
+        keep_days=keep_days if known.keep_days == UNSET else known.keep_days,
+        archive_action=archive_action if known.archive_action == UNSET else known.archive_action,
+    )
+    return ScreenSession(
+        key=chat.key,
+        core=core,
+        session_id=chat.session_id,
+        agent_id=chat.agent.agent_id,
+        started_at=chat.started_us / MICROSECONDS,
+        stopped_at=chat.stopped_us / MICROSECONDS,
+        state=state,
+        verdict=verdict,
+        reason=reason,
+        ended_by=chat.ended_by,
+        computer=chat.computer,
+        username=chat.username,
+        variables=known,
+        warnings=tuple(chat.warnings),
+        black_spans=tuple(
+            (
+                (span.from_us - chat.started_us) / MICROSECONDS,
+                ((span.until_us or chat.stopped_us) - chat.started_us) / MICROSECONDS,
+            )
+            for span in chat.black_spans
+        ),
+        segments=tuple(segment_of(one) for one in sorted(chat.segments, key=lambda segment: segment.number)),
+    )
+
+
+def _verdict(chat: Chat) -> tuple[ScreenState, ScreenVerdict, str]:
+    if chat.segments:
+        return "ended", "captured", chat.missing
+    if chat.captured_once or chat.missing == "capture_failed":
+        return "failed", "failed", chat.missing or "no_picture"
+    return "ended", "not_captured", chat.missing or "no_desktop"
+
+
+def segment_of(kept: SegmentKept) -> ScreenSegment:
+    """A segment as the row has it."""
+    return ScreenSegment(
+        number=kept.number,
+        object_name=kept.object_name,
+        media_type=kept.media_type,
+        sha256=kept.sha256,
+        size=kept.size,
+        began_at=kept.began_us / MICROSECONDS,
+        duration_s=kept.duration_s,
+    )

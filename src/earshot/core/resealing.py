@@ -1,0 +1,113 @@
+"""Blackouts that reach into sealed recordings: the media are written anew with silence, and their rows say so.
+
+Here: which recordings, and the order of steps. Not here: samples (media.silencing) and statements. The one rule: every
+step may be done again: media first, then the row, so that a crash in between leaves work to be repeated and no secret.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from earshot.engine.blackout_values import Removal
+from earshot.engine.masking import WHY
+from earshot.media.silencing import silence_wav
+from earshot.media.spans import Span, merged
+from earshot.ports import Storage
+from earshot.ports.blackouts import Renewed, SealedMedia, SealedMediaStore
+
+log = structlog.get_logger(__name__)
+
+MICROSECONDS = 1_000_000
+TOUCHING_S = 0.001
+AGENT = "agent "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """A sealed recording that a blackout took sound from: its number, the span in seconds from its start, the SHA-256
+    of its media before and after."""
+
+    record_id: int
+    span: Span
+    before: str
+    after: str
+
+
+class Resealing:
+    """`noted` is told of each recording that was rewritten, before its row is."""
+
+    def __init__(
+        self,
+        store: SealedMediaStore,
+        storage: Storage,
+        work: Path,
+        noted: Callable[[Rewritten], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._storage = storage
+        self._work = work
+        self._noted = noted
+        self._one_at_a_time = asyncio.Lock()
+
+    async def remove(self, removal: Removal) -> int:
+        """Silence the span in every sealed recording it reaches; gives how many it reaches, those included that were
+        sealed with it. Raises StoreUnavailable, OSError, BadInput."""
+        async with self._one_at_a_time:
+            reached = await self._reached(removal)
+            return sum([await self._rewrite(media, removal) for media in reached])
+
+    async def _reached(self, removal: Removal) -> list[SealedMedia]:
+        found = await self._store.of_calls(removal.calls)
+        if removal.last_of:
+            found += await self._store.of_last_call(removal.last_of, removal.instance)
+        if removal.agent:
+            agent_id = int(removal.agent.removeprefix(AGENT)) if removal.agent.startswith(AGENT) else 0
+            since, until = removal.from_us / MICROSECONDS, removal.until_us / MICROSECONDS
+            found += await self._store.of_agent(agent_id, removal.phones, removal.devices, since, until)
+        return list({media.record_id: media for media in found}.values())
+
+    async def _rewrite(self, media: SealedMedia, removal: Removal) -> bool:
+        start_s = max(removal.from_us / MICROSECONDS - media.recording_time, 0.0)
+        end_s = min(removal.until_us / MICROSECONDS - media.recording_time, media.duration_s)
+        if end_s <= start_s:
+            return False
+        hidden = [(start, end) for start, end, why in media.gaps if why == WHY]
+        if any(start <= start_s + TOUCHING_S and end >= end_s - TOUCHING_S for start, end in hidden):
+            return True  # it was sealed with this blackout
+        hidden = merged([*hidden, (start_s, end_s)], TOUCHING_S)
+        target = self._work / f"blackout-{removal.number}-{media.record_id}.wav"
+        try:
+            source = await self._source(media)
+            done = await asyncio.to_thread(silence_wav, source, target, hidden)
+        except FileNotFoundError:
+            log.warning("blackout_found_no_media", recording=media.record_id, object=media.object_name)
+            return False
+        await self._storage.put_file(media.object_name, target)
+        others = [gap for gap in media.gaps if gap[2] != WHY]
+        renewed = Renewed(
+            audio_sha256=done.sha256,
+            audio_size=done.size,
+            peaks=done.peaks,
+            peaks_per_second=done.peaks_per_second,
+            gaps=tuple(sorted([*others, *((start, end, WHY) for start, end in hidden)])),
+        )
+        await self._noted(
+            Rewritten(record_id=media.record_id, span=(start_s, end_s), before=media.audio_sha256, after=done.sha256)
+        )
+        await self._store.renew(media.record_id, renewed)
+        log.warning("sealed_recording_rewritten", recording=media.record_id, why=WHY, sha256=done.sha256)
+        return True
+
+    async def _source(self, media: SealedMedia) -> Path:
+        """The media as a file on this machine. Raises FileNotFoundError."""
+        local = self._storage.local_path(media.object_name)
+        if local is not None:
+            return local
+        fetched = self._work / f"blackout-source-{media.record_id}"
+        with fetched.open("wb") as file:
+            async for chunk in self._storage.read(media.object_name):
+                file.write(chunk)
+        return fetched

@@ -1,0 +1,57 @@
+"""What blackouts need of the store: finding sealed recordings that a span reaches, and renewing what their rows say.
+
+A blackout may reach back into a recording that is sealed already. The one rule: the row and its media say the same
+again after one transaction, and the span stands in the row's gaps. Times are seconds since the Unix epoch.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedMedia:
+    """What is to be known of a sealed recording in order to silence a span of it. `gaps` as in `SealedRecording`."""
+
+    record_id: int
+    call_key: str
+    recording_time: float
+    duration_s: float
+    object_name: str
+    media_type: str
+    audio_sha256: str
+    gaps: tuple[tuple[float, float, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed:
+    """What a row says of its media once that was written anew."""
+
+    audio_sha256: str
+    audio_size: int
+    peaks: bytes
+    peaks_per_second: int
+    gaps: tuple[tuple[float, float, str], ...]
+
+
+class SealedMediaStore(Protocol):
+    """Every method may raise `earshot.errors.StoreUnavailable`. Lists are by RECORDID."""
+
+    async def of_calls(self, keys: Collection[str]) -> list[SealedMedia]:
+        """All recordings of the calls with these keys."""
+        ...
+
+    async def of_last_call(self, device_id: str, call_instance: str | None) -> list[SealedMedia]:
+        """All recordings of the last call of a device that has any (of that call instance, unless None)."""
+        ...
+
+    async def of_agent(
+        self, agent_id: int, phones: Collection[str], devices: Mapping[str, str], since: float, until: float
+    ) -> list[SealedMedia]:
+        """Recordings with sound between two times of the agent with that USERID (0: nobody), of a device or alias that
+        is one of `phones`, or of one of `devices` as long as the alias was that of the mapping or blank."""
+        ...
+
+    async def renew(self, record_id: int, renewed: Renewed) -> bool:
+        """Say in the row what its media are now; False if there is no such row any more."""
+        ...

@@ -1,0 +1,91 @@
+"""Screen sessions as they are kept: one row for each CHATSTART, with the segments of its picture.
+
+The one rule: a session has its row when it has ended, whether anything captured it or not. Times are seconds since the
+Unix epoch.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from earshot.engine.variables import CallVariables
+
+ScreenState = Literal["running", "ended", "failed"]
+"""running: it has no row yet; ended: it was captured, or there was nothing to capture; failed: the capture failed."""
+
+ScreenVerdict = Literal["captured", "not_captured", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenSegment:
+    """One piece of the picture: a file of its own in the Storage. `number` counts from 1, numbers may be missing."""
+
+    number: int
+    object_name: str
+    media_type: str
+    sha256: str
+    size: int
+    began_at: float
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenSession:
+    """A screen session. `key` is unique for ever, so that saving it twice is saving it once.
+
+    `reason` says why it was not captured, or not to the end (no_desktop, desktop_away, capture_failed,
+    out_of_disk_space, restart, capture_ended); `ended_by` is chatstop or too_long. `warnings` are interrupted, crowded,
+    segment_spoilt and incomplete. `black_spans` are (start_s, end_s) from the start of the session.
+    """
+
+    key: str
+    core: int
+    session_id: str
+    agent_id: int
+    started_at: float
+    stopped_at: float
+    state: ScreenState
+    verdict: ScreenVerdict
+    reason: str = ""
+    ended_by: str = ""
+    computer: str = ""
+    username: str = ""
+    variables: CallVariables = field(default_factory=CallVariables)
+    warnings: tuple[str, ...] = ()
+    black_spans: tuple[tuple[float, float], ...] = ()
+    segments: tuple[ScreenSegment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenRow:
+    """A session as the store gives it back: its number, and the name of the agent where the user is known."""
+
+    number: int
+    session: ScreenSession
+    agent_first_name: str = ""
+    agent_last_name: str = ""
+    agent_username: str = ""
+
+
+class Screens(Protocol):
+    """Where finished screen sessions are kept. Every method may raise `earshot.errors.StoreUnavailable`."""
+
+    async def save_screen(self, session: ScreenSession) -> int:
+        """Store the session with its segments in one transaction; returns its number. A key that is stored already is
+        left as it is, and its number returned."""
+        ...
+
+    async def screens(
+        self, limit: int, before: tuple[float, int] | None = None, session_id: str = ""
+    ) -> Sequence[ScreenRow]:
+        """Sessions, newest first (started_at, then number, descending; `before` is that pair of the last row of the
+        page before), all or those of one SESSIONID."""
+        ...
+
+    async def screen(self, number: int) -> ScreenRow | None:
+        """One session."""
+        ...
+
+    def all_screen_objects(self) -> AsyncIterator[tuple[str, str, int]]:
+        """(object_name, sha256, size) of every segment, for `earshot check`."""
+        ...

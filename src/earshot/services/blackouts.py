@@ -1,0 +1,39 @@
+"""Blackouts, hung into the running system: what removes sound, and what is noted of it."""
+
+from contextlib import AsyncExitStack
+
+from earshot.actor import SYSTEM
+from earshot.core.blackouts import Blackouts, Removers
+from earshot.core.resealing import Resealing, Rewritten
+from earshot.services import House
+from earshot.store.sql.blackouts import SqlBlackouts
+
+
+async def start(house: House, undo: AsyncExitStack) -> None:
+    """Blackouts are in force from here on, those of the process before first of all."""
+
+    async def noted(rewritten: Rewritten) -> None:
+        start_s, end_s = rewritten.span
+        await house.context.audit.note(
+            SYSTEM,
+            "rewritten",
+            f"recording {rewritten.record_id}",
+            reason="blackout",
+            span=f"{start_s:.3f}-{end_s:.3f}",
+            sha256_before=rewritten.before,
+            sha256=rewritten.after,
+        )
+        if house.context.exports is not None:
+            house.context.exports.forget(rewritten.before)
+
+    resealing = Resealing(SqlBlackouts(house.database), house.storage, house.folders.work, noted)
+    removers = Removers(
+        journal=house.upkeep.redact,
+        released=house.upkeep.redact_released,
+        synced=house.journal.sync,
+        stored=house.sealing.stored,
+        sealed=resealing.remove,
+    )
+    blackouts = Blackouts(house.recorder, removers, house.spawner)
+    undo.callback(blackouts.close)
+    blackouts.resume()

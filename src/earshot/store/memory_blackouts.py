@@ -1,0 +1,76 @@
+"""Sealed media for blackouts, in memory: for tests, and for a server that need not remember.
+
+Same contract as `sql.blackouts` (tests/contracts).
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from earshot.ports import SealedRecording
+from earshot.ports.blackouts import Renewed, SealedMedia
+from earshot.store.memory import MemoryStore
+
+
+class MemoryBlackouts:
+    """The port `earshot.ports.blackouts.SealedMediaStore` over the recordings of a store in memory."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def _where(self, wanted: Callable[[SealedRecording], bool]) -> list[SealedMedia]:
+        self._store._answer()
+        return [
+            SealedMedia(
+                record_id=ident,
+                call_key=one.call_key,
+                recording_time=one.recording_time,
+                duration_s=one.duration_s,
+                object_name=one.object_name,
+                media_type=one.media_type,
+                audio_sha256=one.audio_sha256,
+                gaps=one.gaps,
+            )
+            for ident, (one, _) in sorted(self._store._recordings.items())
+            if wanted(one)
+        ]
+
+    async def of_calls(self, keys: Collection[str]) -> list[SealedMedia]:
+        """See `SealedMediaStore.of_calls`."""
+        return self._where(lambda one: one.call_key in keys)
+
+    async def of_last_call(self, device_id: str, call_instance: str | None) -> list[SealedMedia]:
+        """See `SealedMediaStore.of_last_call`."""
+        last = await self._store.last_recording_of_device(device_id, call_instance)
+        row = await self._store.recording(last) if last is not None else None
+        return await self.of_calls([row.sealed.call_key]) if row is not None else []
+
+    async def of_agent(
+        self, agent_id: int, phones: Collection[str], devices: Mapping[str, str], since: float, until: float
+    ) -> list[SealedMedia]:
+        """See `SealedMediaStore.of_agent`."""
+
+        def is_theirs(one: SealedRecording) -> bool:
+            device, alias = one.variables.device_id, one.variables.device_alias
+            by_place = device in devices and alias in ("", devices[device])
+            return (agent_id != 0 and one.agent_id == agent_id) or device in phones or alias in phones or by_place
+
+        return self._where(
+            lambda one: one.recording_time < until and one.recording_time + one.duration_s > since and is_theirs(one)
+        )
+
+    async def renew(self, record_id: int, renewed: Renewed) -> bool:
+        """See `SealedMediaStore.renew`."""
+        self._store._answer()
+        if record_id not in self._store._recordings:
+            return False
+        sealed, warnings = self._store._recordings[record_id]
+        changed = replace(
+            sealed,
+            audio_sha256=renewed.audio_sha256,
+            audio_size=renewed.audio_size,
+            peaks=renewed.peaks,
+            peaks_per_second=renewed.peaks_per_second,
+            gaps=renewed.gaps,
+        )
+        self._store._recordings[record_id] = (changed, warnings)
+        return True

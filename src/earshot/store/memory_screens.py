@@ -1,0 +1,65 @@
+"""Screen sessions in memory: for tests, and until the database is hung in.
+
+Same contract as `sql.screens` (tests/contracts). The one rule: nothing is awaited between looking and changing.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from earshot.errors import StoreUnavailable
+from earshot.ports import User
+from earshot.ports.screens import ScreenRow, ScreenSession
+
+
+class MemoryScreens:
+    """The port `earshot.ports.screens.Screens` without a database; `user` knows the agents. `unavailable` makes every
+    method fail."""
+
+    def __init__(self, user: Callable[[int], User | None] = lambda number: None) -> None:
+        self.unavailable = False
+        self._user = user
+        self._kept: list[ScreenSession] = []
+
+    def _answer(self) -> None:
+        if self.unavailable:
+            raise StoreUnavailable("the screen sessions in memory were told to be away")
+
+    def _row(self, number: int) -> ScreenRow:
+        session = self._kept[number - 1]
+        agent = self._user(session.agent_id) or User()
+        return ScreenRow(
+            number=number,
+            session=session,
+            agent_first_name=agent.first_name,
+            agent_last_name=agent.last_name,
+            agent_username=agent.username,
+        )
+
+    async def save_screen(self, session: ScreenSession) -> int:
+        """See `Screens.save_screen`."""
+        self._answer()
+        for number, known in enumerate(self._kept, 1):
+            if known.key == session.key:
+                return number
+        self._kept.append(session)
+        return len(self._kept)
+
+    async def screens(
+        self, limit: int, before: tuple[float, int] | None = None, session_id: str = ""
+    ) -> Sequence[ScreenRow]:
+        """See `Screens.screens`."""
+        self._answer()
+        places = sorted(((one.started_at, number) for number, one in enumerate(self._kept, 1)), reverse=True)
+        rows = [self._row(place[1]) for place in places if before is None or place < before]
+        return [row for row in rows if session_id in ("", row.session.session_id)][: max(limit, 0)]
+
+    async def screen(self, number: int) -> ScreenRow | None:
+        """See `Screens.screen`."""
+        self._answer()
+        return self._row(number) if 0 < number <= len(self._kept) else None
+
+    async def all_screen_objects(self) -> AsyncIterator[tuple[str, str, int]]:
+        """See `Screens.all_screen_objects`."""
+        self._answer()
+        for session in list(self._kept):
+            for segment in session.segments:
+                yield segment.object_name, segment.sha256, segment.size

@@ -1,0 +1,155 @@
+"""Statements about finished screen sessions and their segments.
+
+The one rule: saving is idempotent by key; what is stored already is left as it is.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from earshot.engine.variables import CallVariables
+from earshot.ports.screens import ScreenRow, ScreenSegment, ScreenSession
+from earshot.store.database import Database, Query, Row
+from earshot.store.fields import COLUMN_OF, USER_NAMES
+from earshot.store.screen_tables import SCREEN_SEGMENTS, SCREENS
+from earshot.store.tables import USERS
+
+S, G = SCREENS.c, SCREEN_SEGMENTS.c
+PLAIN = (
+    *("key", "core", "session_id", "agent_id", "started_at", "stopped_at", "state", "verdict", "reason", "ended_by"),
+    *("computer", "username"),
+)
+"""Fields of `ScreenSession` that are stored as they are, under their own names."""
+VARIABLES = (
+    *("device_alias", "call_id", "group", "gate", "ani", "dnis", "direction", "keep_days", "archive_action"),
+    *USER_NAMES,
+)
+"""The call variables that a screen session can have; SESSIONID is its own."""
+SEGMENT = {
+    "number": "number",
+    "object_name": "object_name",
+    "media_type": "media_type",
+    "sha256": "sha256",
+    "size": "size",
+    "began_at": "began_at",
+    "duration_s": "duration",
+}
+"""Fields of `ScreenSegment` and their columns."""
+
+WITH_AGENT = SCREENS.outerjoin(USERS, USERS.c.ident == S.agent_id)
+COLUMNS = (
+    *(S[name] for name in PLAIN),
+    *(S[COLUMN_OF[name]] for name in VARIABLES),
+    *(S.warnings, S.black_spans, S.ident, USERS.c.first_name, USERS.c.last_name, USERS.c.username),
+)
+ONE = Query(sa.select(*COLUMNS).select_from(WITH_AGENT).where(S.ident == bindparam("ident")))
+SEGMENT_COLUMNS = tuple(G[column] for column in SEGMENT.values())
+SEGMENTS = Query(sa.select(*SEGMENT_COLUMNS).where(G.screen == bindparam("screen")).order_by(G.number))
+OBJECTS = Query(
+    sa.select(G.ident, G.object_name, G.sha256, G.size)
+    .where(G.ident > bindparam("behind"))
+    .order_by(G.ident)
+    .limit(1_000)
+)
+
+
+@lru_cache(maxsize=4)
+def screens_query(session_id: bool, before: bool) -> Query:
+    """The page of sessions behind `before`, of one SESSIONID or all."""
+    rows = sa.select(*COLUMNS).select_from(WITH_AGENT)
+    if session_id:
+        rows = rows.where(S.session_id == bindparam("session_id"))
+    if before:
+        last = sa.tuple_(bindparam("before_time"), bindparam("before_ident"))
+        rows = rows.where(sa.tuple_(S.started_at, S.ident) < last)
+    return Query(rows.order_by(S.started_at.desc(), S.ident.desc()).limit(bindparam("count")))
+
+
+def _values(session: ScreenSession) -> dict[str, Any]:
+    known = session.variables
+    users = dict(zip(USER_NAMES, known.users, strict=True))
+    return {
+        **{name: getattr(session, name) for name in PLAIN},
+        **{COLUMN_OF[name]: users[name] if name in users else getattr(known, name) for name in VARIABLES},
+        "warnings": orjson.dumps(session.warnings).decode(),
+        "black_spans": orjson.dumps(session.black_spans).decode(),
+    }
+
+
+def _row(row: Row, segments: Sequence[ScreenSegment]) -> ScreenRow:
+    plain = dict(zip(PLAIN, row, strict=False))
+    said = dict(zip(VARIABLES, row[len(PLAIN) :], strict=False))
+    warnings, black_spans, number, first_name, last_name, username = row[len(PLAIN) + len(VARIABLES) :]
+    session = ScreenSession(
+        **plain,
+        variables=CallVariables.of({**said, "session_id": plain["session_id"]}),
+        warnings=tuple(orjson.loads(warnings)),
+        black_spans=tuple((start, end) for start, end in orjson.loads(black_spans)),
+        segments=tuple(segments),
+    )
+    return ScreenRow(
+        number=number,
+        session=session,
+        agent_first_name=first_name or "",
+        agent_last_name=last_name or "",
+        agent_username=username or "",
+    )
+
+
+class SqlScreens:
+    """The port `earshot.ports.screens.Screens` over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save_screen(self, session: ScreenSession) -> int:
+        """See `Screens.save_screen`."""
+        async with self._database.write() as connection:
+            same = await connection.execute(sa.select(S.ident).where(S.key == session.key))
+            known = same.scalar()
+            if known is not None:
+                return int(known)
+            inserted = await connection.execute(sa.insert(SCREENS).values(_values(session)).returning(S.ident))
+            number = int(inserted.scalar_one())
+            rows = [
+                {"screen": number, **{column: getattr(one, name) for name, column in SEGMENT.items()}}
+                for one in session.segments
+            ]
+            if rows:
+                await connection.execute(sa.insert(SCREEN_SEGMENTS), rows)
+        return number
+
+    async def screens(
+        self, limit: int, before: tuple[float, int] | None = None, session_id: str = ""
+    ) -> Sequence[ScreenRow]:
+        """See `Screens.screens`."""
+        if limit <= 0:
+            return []
+        values: dict[str, Any] = {"count": limit}
+        if before is not None:
+            values["before_time"], values["before_ident"] = before
+        if session_id:
+            values["session_id"] = session_id
+        rows = await self._database.read(screens_query(bool(session_id), before is not None), **values)
+        return [await self._whole(row) for row in rows]
+
+    async def screen(self, number: int) -> ScreenRow | None:
+        """See `Screens.screen`."""
+        rows = await self._database.read(ONE, ident=number)
+        return await self._whole(rows[0]) if rows else None
+
+    async def _whole(self, row: Row) -> ScreenRow:
+        segments = await self._database.read(SEGMENTS, screen=row[len(PLAIN) + len(VARIABLES) + 2])
+        return _row(row, [ScreenSegment(**dict(zip(SEGMENT, one, strict=True))) for one in segments])
+
+    async def all_screen_objects(self) -> AsyncIterator[tuple[str, str, int]]:
+        """See `Screens.all_screen_objects`."""
+        behind = 0
+        while rows := await self._database.read(OBJECTS, behind=behind):
+            for ident, object_name, sha256, size in rows:
+                behind = ident
+                yield object_name, sha256, size

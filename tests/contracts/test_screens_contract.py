@@ -1,0 +1,121 @@
+"""What every `Screens` must do, run against each of them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from earshot.clock import FakeClock
+from earshot.engine.variables import CallVariables
+from earshot.errors import StoreUnavailable
+from earshot.ports import User
+from earshot.ports.screens import Screens, ScreenSegment, ScreenSession
+from earshot.store.memory_screens import MemoryScreens
+from earshot.store.sql import SqlStore, database_at
+from earshot.store.sql.screens import SqlScreens
+
+JANE = User(username="jdoe", first_name="Jane", last_name="Doe")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def screens(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Screens]:
+    if request.param == "memory":
+        yield MemoryScreens(lambda number: JANE if number == 1 else None)
+        return
+    database = database_at(f"sqlite:///{tmp_path / 'earshot.db'}")
+    await database.open()
+    assert await SqlStore(database, FakeClock()).add_user(JANE) == 1
+    yield SqlScreens(database)
+    await database.close()
+
+
+def segment(number: int) -> ScreenSegment:
+    return ScreenSegment(
+        number=number,
+        object_name=f"screens/20260101/82738/1-1-1-{number:06}.webm",
+        media_type="video/webm",
+        sha256=f"hash{number}",
+        size=5_000_000_000 + number,
+        began_at=1000.25 * number,
+        duration_s=10.5,
+    )
+
+
+def session(key: str, at: float = 1000.5, **more: object) -> ScreenSession:
+    made = ScreenSession(
+        key=key,
+        core=1,
+        session_id="82738",
+        agent_id=1,
+        started_at=at,
+        stopped_at=at + 60,
+        state="ended",
+        verdict="captured",
+        ended_by="chatstop",
+        computer="PC1",
+        username="jdoe",
+        variables=CallVariables(
+            session_id="82738", group="53", direction="I", keep_days=30, users=("Zoë", *("",) * 13, "<b>")
+        ),
+        warnings=("interrupted",),
+        black_spans=((1.5, 2.5),),
+        segments=(segment(1), segment(3)),
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+async def test_what_is_saved_comes_back_whole(screens: Screens) -> None:
+    number = await screens.save_screen(session("a"))
+    row = await screens.screen(number)
+    assert row is not None
+    assert row.session == session("a")
+    assert (row.number, row.agent_first_name, row.agent_last_name, row.agent_username) == (1, "Jane", "Doe", "jdoe")
+    assert (await screens.screens(10))[0] == row
+
+
+async def test_saving_twice_is_saving_once(screens: Screens) -> None:
+    first = await screens.save_screen(session("a"))
+    assert await screens.save_screen(session("a", reason="another", segments=())) == first
+    assert [row.session for row in await screens.screens(10)] == [session("a")]
+
+
+async def test_an_agent_that_is_not_known_any_more_and_no_segments(screens: Screens) -> None:
+    bare = session("a", agent_id=99, segments=(), verdict="not_captured", reason="no_desktop", black_spans=())
+    row = await screens.screen(await screens.save_screen(bare))
+    assert row is not None and row.session == bare and row.agent_username == ""
+
+
+async def test_lists_are_newest_first_in_pages_and_by_sessionid(screens: Screens) -> None:
+    times = [1000.0, 3000.0, 2000.0, 2000.0]
+    for number, at in enumerate(times):
+        await screens.save_screen(session(str(number), at, session_id="x" if number == 1 else "82738"))
+    assert [row.session.key for row in await screens.screens(10)] == ["1", "3", "2", "0"]
+    assert [row.session.key for row in await screens.screens(10, session_id="82738")] == ["3", "2", "0"]
+    first = await screens.screens(2)
+    last = first[-1]
+    rest = await screens.screens(10, (last.session.started_at, last.number))
+    assert [row.session.key for row in rest] == ["2", "0"]
+    assert await screens.screens(0) == []
+    assert await screens.screens(10, session_id="x' OR 1=1 --") == []
+
+
+async def test_there_is_no_such_session(screens: Screens) -> None:
+    assert await screens.screen(1) is None
+
+
+async def test_every_segment_is_named_for_the_check(screens: Screens) -> None:
+    await screens.save_screen(session("a"))
+    await screens.save_screen(session("b", segments=(segment(2),)))
+    found = [one async for one in screens.all_screen_objects()]
+    assert found == [(one.object_name, one.sha256, one.size) for one in (segment(1), segment(3), segment(2))]
+
+
+async def test_a_store_that_is_away_says_so(tmp_path: Path) -> None:
+    memory = MemoryScreens()
+    memory.unavailable = True
+    for away in (memory, SqlScreens(database_at(f"sqlite:///{tmp_path / 'nowhere' / 'a.db'}"))):
+        with pytest.raises(StoreUnavailable):
+            await away.save_screen(session("a"))
+        with pytest.raises(StoreUnavailable):
+            await away.screens(1)
