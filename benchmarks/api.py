@@ -2,8 +2,14 @@
 
 The server is a real `earshot serve`, the echo a process of its own, the client a third; all on loopback. Windows of the
 two alternate, and each ratio is of neighbours, so that what else the machine does strikes both; medians are printed.
-CPU per request is that of the whole server process until it has come to rest: of a CALLSTART it holds the journal with
-its fsync, and of one that restarts its device, or a CALLSTOP, also the verdict and the row of the call that ended.
+CPU per request is that of the whole server process until it has come to rest.
+
+    CALLSTART            a new call on a device that is free: parsed, journalled (with its fsync), decided, answered.
+                         No device is asked for twice in a window; the calls are ended after it, outside of what is
+                         counted, so that the next window finds the devices free again
+    CALLSTART, restarts  the same devices over and over: each CALLSTART also ends the call before it, which gets its
+                         verdict and its row in the database. The row is in the CPU, not in the requests per second
+    CALLSTART, CALLSTOP  one after the other on each device, both counted as requests
 
     python -m benchmarks.api                  everything
     python -m benchmarks.api --calls 0        without the part that records calls
@@ -191,7 +197,8 @@ def compare(
     """Alternate windows of both, print one line; returns the median ratio of requests per second."""
     pairs = []
     for server in (echo, recorder):
-        task = Task(port=server.port, lanes=server.lanes(kind, mode), seconds=seconds, fresh=mode.fresh)
+        once = server is recorder and kind.undo is not None
+        task = Task(port=server.port, lanes=server.lanes(kind, mode), seconds=seconds, fresh=mode.fresh, once=once)
         pairs.append((server, task))
     found: dict[Measured, list[Window]] = {echo: [], recorder: []}
     for number in range(-1, rounds):

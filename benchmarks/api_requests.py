@@ -1,5 +1,9 @@
 """What the benchmark of the XML port asks: TEST, and CALLSTART with all that a contact centre knows, in three courses.
 
+A CALLSTART of a device and instance that is in a call ends that call and begins another. So CALLSTART is measured with
+calls of devices that are free, none of them asked for twice; what restarts its device, and what is stopped again, are
+kinds of their own.
+
 Not here: who sends it (wire.py) and what is measured (api.py). The one rule: requests differ as those of many phones
 do, and what one kind begins it ends, or says how.
 """
@@ -9,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 DEVICES = 320
-NEW_CALLS = 12_800
+NEW_CALLS = 25_600
 FIRST_DEVICE = 4000
 DEPTH = 32
 """How many requests are under way on a pipelined connection; all counts are multiples of it."""
@@ -78,7 +82,8 @@ def starts_and_stops() -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What is asked: `make` gives the requests, which repeat after `count`; `undo` what is sent after a window."""
+    """What is asked: `make` gives the requests, which repeat after `count`. With `undo`, which is sent after a window,
+    none of them is sent twice in it."""
 
     name: str
     make: Callable[[], Iterator[bytes]]

@@ -70,6 +70,7 @@ class Task:
 
     With `fresh` each exchange has a connection of its own. With `per_second` the exchanges of all lanes together begin
     at that rate whatever becomes of them (and wait for their turn on their connection), else each follows the last.
+    With `once` nothing is sent twice: the task ends early when a connection has nothing left.
     """
 
     port: int
@@ -77,6 +78,7 @@ class Task:
     seconds: float
     fresh: bool = False
     per_second: float = 0.0
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +95,19 @@ class Lane:
 
     __slots__ = ("due", "exchanges", "missing", "socket")
 
-    def __init__(self, exchanges: Sequence[Exchange]) -> None:
-        self.exchanges: Iterator[Exchange] = cycle(exchanges)
+    def __init__(self, exchanges: Sequence[Exchange], once: bool = False) -> None:
+        self.exchanges: Iterator[Exchange] = iter(exchanges) if once else cycle(exchanges)
         self.missing = 0
         self.due = 0.0
         self.socket: socket.socket = None  # type: ignore[assignment]
 
-    def begin(self, due: float) -> None:
+    def begin(self, due: float) -> bool:
+        """Send what is next; False when there is nothing left."""
         self.due = due
-        data, self.missing = next(self.exchanges)
+        data, self.missing = next(self.exchanges, (b"", 0))
         if self.socket.send(data) != len(data):
             raise OSError("the socket took only a part: send less at once")
+        return bool(data)
 
 
 def client(pipe: Connection) -> None:
@@ -137,7 +141,7 @@ def _closed_loop(task: Task, sources: Iterator[str]) -> Done:
         poll.register(lane.socket.fileno(), select.EPOLLIN)
 
     for exchanges in task.lanes:
-        open_lane(Lane(exchanges))
+        open_lane(Lane(exchanges, task.once))
     began = clock()
     for lane in lanes.values():
         lane.begin(clock())
@@ -155,7 +159,8 @@ def _closed_loop(task: Task, sources: Iterator[str]) -> Done:
                 del lanes[number]
                 lane.socket.close()
                 open_lane(lane)
-            lane.begin(now)
+            if not lane.begin(now):
+                until = now
     spent = clock() - began
     for lane in lanes.values():
         lane.socket.close()

@@ -230,6 +230,8 @@ async def in_process(data_dir: Path, **settings: Any) -> AsyncIterator[Speaker]:
     chosen = load(data_dir=data_dir, rtp_ports=rtp_ports, **{"disk_reserve_mb": 0, **ports, **settings})
     server = Server(chosen)
     await server.start()
+    if not chosen.database_url:
+        await asyncio.wait_for(asyncio.shield(server.opened), START_S)
     found: dict[str, Any] = {
         f"{name}_port": int(server.addresses[name].rpartition(":")[2]) for name in ("api", "events", "http", "sip")
     }

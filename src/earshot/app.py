@@ -70,7 +70,8 @@ STORE_CLOSE_S = 1.0
 
 
 class Server:
-    """The whole system in one process. `start`, then `stop`; `addresses` says where it listens.
+    """The whole system in one process. `start`, then `stop`; `addresses` says where it listens, `opened` ends when
+    the database is open and has been read.
 
     `reached` is told each step of sealing. `on_failure` is told the name of a task without which nothing is recorded,
     when it failed: stop then, and start anew.
@@ -136,10 +137,10 @@ class Server:
         for service in SERVICES:
             await service(self.house, undo)
         await self._open_doors(undo)
-        store = self._core_tasks.spawn("store", self._open_store())
-        await asyncio.wait({store}, timeout=STORE_START_S)
-        if store.done():
-            store.result()
+        self.opened = self._core_tasks.spawn("store", self._open_store())
+        await asyncio.wait({self.opened}, timeout=STORE_START_S)
+        if self.opened.done():
+            self.opened.result()
         self.sealing.start()
         self._core_tasks.spawn("upkeep", kept_up("upkeep", self.upkeep.run))
         self._core_tasks.spawn("watch", kept_up("watch", self._watch))
@@ -227,6 +228,7 @@ class Server:
                 playback_links=settings.playback_links,
                 longest_blackout_us=int(settings.longest_blackout_s * 1_000_000),
                 strict_locations=settings.strict_locations,
+                import_password_required=settings.import_password_required,
             ),
             hash_password=hash_password,
         )

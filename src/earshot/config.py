@@ -61,6 +61,13 @@ class Settings(BaseSettings):
     advertise_host: str = Field("", description="Address written into SDP and Contact when it differs from `host`.")
     core: int = Field(1, ge=1, description="Number of this recorder core (COREIDENT).")
     channels: int = Field(2000, ge=1, description="How many calls this core records at a time; more are refused.")
+    boards: list[str] = Field(
+        default_factory=list,
+        description="Voice boards instead of `channels`: NAME:COUNT, NAME:COUNT:device=555, NAME:COUNT:kind=on_demand.",
+    )
+    preempt_by_priority: bool = Field(
+        False, description="A call of higher priority takes the channel of a lower one when all are busy."
+    )
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in `data_dir`.")
     time_zone: str = Field("", description="Zone of times in answers and file names; empty means this machine's.")
     flush_ms: int = Field(250, ge=10, le=5000, description="Milliseconds between two writes of the journal.")
@@ -131,11 +138,39 @@ class Settings(BaseSettings):
     longest_chat_s: float = Field(86400.0, gt=0, description="A screen session nobody ends is ended after this long.")
     chat_keep_days: int = Field(-1, ge=-1, description="KEEPDAYS of screen sessions that are given none; -1 is unset.")
     chat_archive_action: int = Field(-1, ge=-1, description="ARCHIVEACTION of such sessions; -1 is unset.")
+    keep_days: int = Field(
+        -1, ge=-1, description="Days a recording is kept whose call brings no KEEPDAYS; -1 is for ever."
+    )
+    archive_action: int = Field(
+        1, ge=1, description="What is done then to recordings without an ARCHIVEACTION; 1 is Purge."
+    )
+    retention_interval_s: float = Field(60.0, gt=0, description="Seconds between two rounds of retention.")
+    retention_batch: int = Field(200, ge=1, le=1000, description="Recordings that a round removes at a time.")
+    retention_limit: int = Field(0, ge=0, description="Recordings that a round removes at most; 0 for no limit.")
+    retention_free_mb: int = Field(
+        0, ge=0, description="Below this much free disk the oldest recordings are removed early; 0 for never."
+    )
+    retention_clock_jump_h: float = Field(
+        168.0, gt=0, description="A clock that runs ahead by more hours than this pauses removal until it is confirmed."
+    )
     desktop_away_s: float = Field(90.0, gt=0, description="A desktop agent silent for this long is AWAY.")
+    ledger_key: Path | None = Field(
+        None, description="PEM file of the Ed25519 key that signs the ledger; empty: made in `data_dir`/keys."
+    )
+    ledger_origin: str = Field(
+        "", pattern=r"^[!-*,-~]{0,200}$", description="Name of the ledger in its checkpoints; empty: by its key."
+    )
+    vcon_key: Path | None = Field(
+        None, description="PEM file of the RSA key and certificates that sign vCons; empty: made in `data_dir`/keys."
+    )
+    vcon_domain: str = Field(
+        "", description="DNS name in identifiers and the certificate of vCons; empty: by `public_url`."
+    )
     simulated_desktops: list[str] = Field(
         default_factory=list,
         description="Desktops, COMPUTER\\USER each, that this process plays itself, to try screen sessions out.",
     )
+    import_password_required: bool = Field(False, description="Refuse an IMPORTUSER that adds a user without PASSWORD.")
     strict_locations: bool = Field(False, description="Refuse IMPORTWORKSTATION for a LOCATIONID not in the list.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["text", "json"] = Field("text", description="How it is logged.")

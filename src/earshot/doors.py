@@ -155,6 +155,7 @@ class Doors:
             authority=context.authority,
             bearers=Bearers(tokens, house.clock, context.audit, counters=self._counters),
             audit=context.audit,
+            retention=context.retention,
             export=self._export,
             registry=self._registry,
             zone=house.zone,

@@ -1,28 +1,34 @@
-"""What the command line does beside serving: users, the check, one command sent.
+"""What the command line does beside serving: users, the check, the simulation.
 
 Each opens what it needs and closes it again.
 """
 
 import asyncio
-import secrets
 import signal
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 from earshot.actor import SYSTEM
 from earshot.api.audit_trail import RecordedTrail
 from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.core.check import check
+from earshot.core.ledger_check import LedgerEvidence
+from earshot.core.retention_check import RetentionEvidence
 from earshot.errors import ConfigurationError
 from earshot.ports import NotUnique, User
-from earshot.premises import Folders, data_dir_lock, database_of
-from earshot.protocol.xml import read_result, write_request
+from earshot.premises import Folders, data_dir_lock, database_of, ledger_signer
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
+from earshot.storage.keys import LEDGER_KEY
+from earshot.storage.leaf_log import LOG_NAME
 from earshot.storage.local import LocalStorage
+from earshot.storage.placed import PlacedStorage
+from earshot.store.database import Database
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
+from earshot.store.sql.ledger import SqlLedgerRows
+from earshot.store.sql.retention import SqlRetention
 from earshot.store.sql.screens import SqlScreens
 from earshot.web.passwords import hash_password
 
@@ -69,24 +75,32 @@ async def check_data(settings: Settings) -> list[str]:
     store = SqlStore(database, SystemClock())
     await store.open()
     try:
-        screens = SqlScreens(database)
-        found = check(folders.journal, store, LocalStorage(folders.recordings), running=running, screens=screens)
+        screens, kept = SqlScreens(database), SqlRetention(database)
+        storage = PlacedStorage(LocalStorage(folders.recordings))
+        storage.know({one.number: Path(one.destination) for one in await kept.actions() if one.destination})
+        found = check(
+            folders.journal,
+            store,
+            storage,
+            running=running,
+            screens=screens,
+            ledger=ledger_evidence(settings, database),
+            retention=RetentionEvidence(kept=kept, audit=SqlAudit(database)),
+        )
         return [problem async for problem in found]
     finally:
         await store.close()
 
 
-async def send_command(settings: Settings, command: str, pairs: list[tuple[str, str]]) -> tuple[str, bool]:
-    """Send one command over TCP; returns the answer, pretty-printed, and whether it was API_OK."""
-    request = write_request(command.upper(), str(secrets.randbelow(10**6) + 1), pairs)
-    reader, writer = await asyncio.open_connection(settings.host, settings.api_port, limit=1 << 28)
-    try:
-        writer.write(request)
-        await writer.drain()
-        answer = await reader.readuntil(b"\r\n")
-    finally:
-        writer.close()
-    return pretty(answer), b"<RESULTCODE>20<" in answer
+def ledger_evidence(settings: Settings, database: Database) -> LedgerEvidence:
+    """What the ledger of a data folder is checked by. Raises ConfigurationError for a key that is no key."""
+    folders = Folders(settings.data_dir)
+    key_is_there = (settings.ledger_key or folders.keys / LEDGER_KEY).exists()
+    return LedgerEvidence(
+        log=folders.ledger / LOG_NAME,
+        rows=SqlLedgerRows(database, SystemClock()),
+        key=ledger_signer(settings, make=False).key if key_is_there else None,
+    )
 
 
 async def simulate(options: SimulateOptions) -> Summary:
@@ -95,17 +109,3 @@ async def simulate(options: SimulateOptions) -> Summary:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return await simulation.run(options, stop)
-
-
-def pretty(answer: bytes) -> str:
-    """One line of XML as indented lines."""
-    return "\n".join(_lines(read_result(answer), 0))
-
-
-def _lines(node: Any, depth: int) -> list[str]:
-    tag, content = node
-    pad = "  " * depth
-    if isinstance(content, str):
-        return [f"{pad}<{tag}>{content}</{tag}>"]
-    inner = [line for child in content for line in _lines(child, depth + 1)]
-    return [f"{pad}<{tag}>", *inner, f"{pad}</{tag}>"]

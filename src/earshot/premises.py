@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from earshot.clock import Clock
 from earshot.config import Settings
 from earshot.errors import ConfigurationError, StoreUnavailable
+from earshot.ledger.checkpoint import LogKey, Signer
 from earshot.post.smtp import SmtpMailer, SmtpSettings
 from earshot.protocol.shared_token import SharedToken
+from earshot.storage.keys import LEDGER_KEY, VCON_KEY, ledger_key, vcon_key
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore, database_at
 
@@ -50,6 +55,14 @@ class Folders:
     @property
     def exports(self) -> Path:
         return self.root / "exports"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger"
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys"
 
 
 def local_zone(name: str) -> tzinfo:
@@ -129,6 +142,28 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as wrong:
         raise ConfigurationError(f"tls_certificate and tls_key cannot be used: {wrong}") from None
     return context
+
+
+def ledger_signer(settings: Settings, *, make: bool = True) -> Signer:
+    """What signs checkpoints of the ledger; its key is made at the first start, unless `ledger_key` names one. Raises
+    ConfigurationError."""
+    own = settings.ledger_key is None
+    path = settings.ledger_key or Folders(settings.data_dir).keys / LEDGER_KEY
+    private = ledger_key(path, make=make and own)
+    public = LogKey("", private.public_key().public_bytes_raw()).ident.hex()
+    return Signer(settings.ledger_origin or f"earshot/{public}", private)
+
+
+def vcon_domain(settings: Settings) -> str:
+    """The DNS name that vCons of this recorder are named by."""
+    return settings.vcon_domain or urlsplit(settings.public_url).hostname or "earshot.invalid"
+
+
+def vcon_signing(settings: Settings) -> tuple[rsa.RSAPrivateKey, list[x509.Certificate]]:
+    """What signs vCons; made at the first signing, unless `vcon_key` names one. Raises ConfigurationError."""
+    if settings.vcon_key is not None and not settings.vcon_key.exists():
+        raise ConfigurationError(f"vcon_key {settings.vcon_key} is not there")
+    return vcon_key(settings.vcon_key or Folders(settings.data_dir).keys / VCON_KEY, vcon_domain(settings))
 
 
 def shared_token(settings: Settings) -> SharedToken | None:

@@ -7,6 +7,7 @@ A case is a text file, `cases/<family>/<name>.case`:
     # command: CALLUPDATE                         what it is read as
     # decodes: DEVICEID=555 USER3="Follow up"     the parameters it is read into, all of them
     # erratum: ...                                what the specification gets wrong, and what we do (any number)
+    # refused: decoding                           the request is refused while it is read, before any handler
     # since: later                                the command is declared, not carried out yet
     # setup: CALLSTART DEVICEID=555               a request to be sent before (any number, in order)
     # needs: recording 555                        the device must have a finished recording first
@@ -35,7 +36,9 @@ from earshot.protocol.xml import read_result, write_request
 CASES = Path(__file__).parent / "cases"
 _HEADER = re.compile(r"# ([a-z]+): (.*)")
 _SECTION = re.compile(r"(?m)^(>>> request|<<< specification|<<< ours)\n")
-KNOWN_HEADERS = {"source", "door", "command", "decodes", "erratum", "since", "setup", "needs", "any", "many", "request"}
+KNOWN_HEADERS = frozenset(
+    ("source", "door", "command", "decodes", "erratum", "since", "setup", "needs", "any", "many", "request", "refused")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ class Case:
     params: dict[str, str]
     errata: tuple[str, ...]
     later: bool
+    refused: bool
     setup: tuple[bytes, ...]
     needs: str
     any_text: frozenset[str]
@@ -97,6 +101,7 @@ def load(path: Path) -> Case:
         params=_pairs(headers.get("decodes", [""])[0]),
         errata=tuple(headers.get("erratum", ())),
         later=headers.get("since") == ["later"],
+        refused=headers.get("refused") == ["decoding"],
         setup=tuple(_setup(number, line) for number, line in enumerate(headers.get("setup", ()))),
         needs=headers.get("needs", [""])[0],
         any_text=frozenset(" ".join(headers.get("any", ())).split()),

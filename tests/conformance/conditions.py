@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from tests.post.mail_server import MailServer
 from tests.post.mailable import mail_recording
 from tests.servers import Speaker, in_process
 
@@ -59,6 +60,7 @@ class Stage:
         self.settings = settings
         self._undo = AsyncExitStack()
         self.server = Speaker(data_dir)
+        self.mail_server: MailServer | None = None
 
     async def __aenter__(self) -> Self:
         self.server = await self._undo.enter_async_context(in_process(self.data_dir, **self.settings))
@@ -84,7 +86,13 @@ async def _recording(stage: Stage, which: str) -> None:
 
 
 async def _mail(stage: Stage, which: str) -> None:
-    await mail_recording(stage.server, int(which))
+    stage.mail_server = await mail_recording(stage.server, int(which))
+
+
+async def _mail_refuses(stage: Stage, answer: str) -> None:
+    """With that answer to each mail, such as `554 No`."""
+    assert stage.mail_server is not None
+    stage.mail_server.says_data = answer
 
 
 async def _desktop(stage: Stage, which: str) -> None:
@@ -126,6 +134,7 @@ CONDITIONS: Mapping[str, Callable[[Stage, str], Awaitable[None]]] = MappingProxy
     {
         "recording": _recording,
         "mail": _mail,
+        "mail-refuses": _mail_refuses,
         "desktop": _desktop,
         "core": _core,
         "database": _database,

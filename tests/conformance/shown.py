@@ -76,7 +76,8 @@ def _of_case(case: Case) -> Iterator[Seen]:
     if case.reply is None:
         return
     fields = parse_qsl(case.query, keep_blank_values=True) if case.is_url else parse(case.document)[1]
-    _, children = case.reply
+    children = case.reply[1]
+    assert not isinstance(children, str)
     head = {tag: text for tag, text in children[:5] if isinstance(text, str)}
     yield Seen(
         where=case.name,

@@ -123,9 +123,7 @@ def _exchange(asked: tuple[int, str], answered: str, before: tuple[str, ...]) ->
     command, *words = shlex.split(request)
     label, _, message = answered.partition(" ")
     fields = tuple(one for pair in _pairs(words) for one in _each(*pair))
-    return Exchange(
-        line=line, command=command, fields=fields, label=label, message=message, shown=(), before=before
-    )
+    return Exchange(line=line, command=command, fields=fields, label=label, message=message, shown=(), before=before)
 
 
 def _with_shown(exchange: Exchange, shown: tuple[tuple[str, str], ...]) -> Exchange:

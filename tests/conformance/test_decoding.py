@@ -21,6 +21,10 @@ def named(case: Case) -> str:
 
 
 def check(case: Case, got: Request | Result) -> None:
+    if case.refused:
+        assert isinstance(got, Result) and case.reply is not None
+        assert differences(case.reply, read_result(write(got)), case) == []
+        return
     assert isinstance(got, Request), got
     assert got.command.name == case.command
     assert dict(got.params) == case.params
@@ -33,8 +37,8 @@ def framed(chunks: list[bytes]) -> list[Frame]:
     return [frame for frame in frames if isinstance(frame, bytes)]
 
 
-def test_there_is_a_case_for_every_command_with_an_example() -> None:
-    assert {case.command for case in ALL} == COMMANDS.keys() - {"AGENTBLACKOUTSTART", "AGENTBLACKOUTSTOP"}
+def test_there_is_a_case_for_every_command() -> None:
+    assert {case.command for case in ALL} == COMMANDS.keys()
 
 
 @pytest.mark.parametrize("case", DOCUMENTS, ids=named)

@@ -1,4 +1,4 @@
-"""Every talk with a server that runs, through each of its doors: over TCP, and as query, form and document over HTTP."""
+"""Every talk with a server that runs, by each door: over TCP, and over HTTP as query, form and document in turn."""
 
 import asyncio
 from pathlib import Path
@@ -21,7 +21,7 @@ XML = {"Content-Type": "text/xml"}
 def doors_of(talk: Talk) -> tuple[str, ...]:
     """Its own, else those that all of its commands have."""
     every = [COMMANDS[one.command].doors for one in talk.exchanges]
-    return talk.doors or tuple(door for door in ("tcp", "http") if all(door in doors for doors in every))
+    return talk.doors or tuple(str(door) for door in ("tcp", "http") if all(door in doors for doors in every))
 
 
 def _given() -> list[tuple[Talk, str]]:
@@ -33,7 +33,8 @@ def named(value: object) -> str:
 
 
 async def over_tcp(stage: Stage, exchange: Exchange) -> Node:
-    return read_result(await stage.server.send(write_request(exchange.command, str(exchange.line), exchange.fields)))
+    document = write_request(exchange.command, str(exchange.line), list(exchange.fields))
+    return read_result(await stage.server.send(document))
 
 
 async def over_http(stage: Stage, exchange: Exchange) -> Node:
@@ -47,7 +48,7 @@ async def over_http(stage: Stage, exchange: Exchange) -> Node:
         elif exchange.line % 3 == 1:
             response = await http.post(url, content=fields.encode(), headers=FORM)
         else:
-            document = write_request(exchange.command, ident, exchange.fields)
+            document = write_request(exchange.command, ident, list(exchange.fields))
             response = await http.post(url, content=document, headers=XML)
     kind = response.headers["content-type"].partition(";")[0]
     if kind == "text/xml":
@@ -61,7 +62,8 @@ DOORS = {"tcp": over_tcp, "http": over_http}
 
 
 def problems(exchange: Exchange, answer: Node) -> list[str]:
-    _, children = answer
+    children = answer[1]
+    assert not isinstance(children, str)
     head = {tag: text for tag, text in children[:5] if isinstance(text, str)}
     found = missing(exchange, answer)
     label, message = head["RESULTTYPE"], head["RESULTMSG"]

@@ -1,8 +1,10 @@
 """Webhooks of a real server: set up by the command line, killed with deliveries waiting, delivered after the start."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 from tests.hooks.receiver import Receiver, receiving
 from tests.servers import LiveServer
@@ -44,7 +46,7 @@ async def test_kill_with_deliveries_waiting_then_start(server_process: LiveServe
         while "0 waiting" in (listed := await earshot(server_process, "list")):
             await asyncio.sleep(0.05)
     assert receiver.url in listed and "CALLSTART,CALLSTOP" in listed
-    await asyncio.sleep(1.0)
+    await _written(server_process, "556")
     await server_process.kill()
 
     again = Receiver(port=receiver.port)
@@ -60,6 +62,17 @@ async def test_kill_with_deliveries_waiting_then_start(server_process: LiveServe
     assert ours == sorted(ours) and again.got[0].event["id"] == first.event["id"]
     assert "0 waiting, 0 dead" in await _settled(server_process)
     await again.close()
+
+
+async def _written(server: LiveServer, device: str) -> None:
+    """Wait until the last event of that device stands in the database as a delivery that waits."""
+    last = "SELECT count(*) FROM deliveries WHERE event_type = 'CALLSTOP' AND CAST(body AS TEXT) LIKE ?"
+    async with asyncio.timeout(30):
+        while True:
+            with closing(sqlite3.connect(server.data_dir / "earshot.db")) as database:
+                if database.execute(last, (f'%"{device}"%',)).fetchone()[0]:
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def _settled(server: LiveServer) -> str:

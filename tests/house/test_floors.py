@@ -30,6 +30,7 @@ FLOORS = {
     "hooks": 4,
     "ports": 3,
     "journal": 2,
+    "ledger": 2,
     "engine": 2,
     "media": 2,
     "protocol": 1,

@@ -14,13 +14,14 @@ from earshot.clock import SystemClock
 from earshot.hooks.posting import Poster
 from earshot.hooks.targets import Targets
 from earshot.ports.webhooks import Webhook
-from earshot.services import webhooks as service_module
 from earshot.services.courier import Retries
-from earshot.services.webhooks import WebhookService
+from earshot.services.webhooks import Pace, WebhookService
 from earshot.store.memory_webhooks import MemoryWebhooks
 from earshot.tasks import Spawner
 
 QUICK = Retries(attempts=4, first_s=0.01, longest_s=0.02)
+BRISK = Pace(batch_s=0.0, look_s=0.01, retry_s=0.01)
+"""Nobody waits for batches here."""
 
 
 class World:
@@ -43,16 +44,10 @@ class World:
                 await asyncio.sleep(0.01)
 
 
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for batches here."""
-    monkeypatch.setattr(service_module, "BATCH_S", 0.0)
-    monkeypatch.setattr(service_module, "LOOK_S", 0.01)
-    monkeypatch.setattr(service_module, "RETRY_S", 0.01)
-
-
 @asynccontextmanager
-async def world(*hooks: Webhook, retries: Retries = QUICK, timeout_s: float = 0.5) -> AsyncIterator[World]:
+async def world(
+    *hooks: Webhook, retries: Retries = QUICK, timeout_s: float = 0.5, pace: Pace = BRISK
+) -> AsyncIterator[World]:
     clock = SystemClock()
     store = MemoryWebhooks(clock)
     for hook in hooks:
@@ -61,7 +56,7 @@ async def world(*hooks: Webhook, retries: Retries = QUICK, timeout_s: float = 0.
     hub = Hub(lambda: next(ticks), asyncio.get_running_loop().call_later, pace_s=0.0)
     spawner = Spawner()
     async with Poster(clock, Targets(), timeout_s) as poster:
-        service = WebhookService(store, hub, poster, clock, spawner, retries, chance=lambda: 0.0)
+        service = WebhookService(store, hub, poster, clock, spawner, retries, lambda: 0.0, pace)
         await service.open()
         try:
             yield World(store, hub, service, spawner)
@@ -140,7 +135,7 @@ async def test_webhooks_come_and_go_while_it_runs() -> None:
         await here.until("waiting", count=0)
         await here.store.set_active(number, False)
         async with asyncio.timeout(10):
-            while here.service._hooks:
+            while here.service.active:
                 await asyncio.sleep(0.01)
         before = len(receiver.got)
         here.publish("CALLSTOP")
@@ -153,15 +148,17 @@ async def test_while_the_database_is_away_events_wait_in_memory() -> None:
     async with receiving() as receiver, world(hook(receiver.url)) as here:
         here.store.unavailable = True
         here.publish("CALLSTART", "CALLSTOP")
-        await asyncio.wait_for(here.service._news.wait(), 10)
+        async with asyncio.timeout(10):
+            while here.service.held != 2:
+                await asyncio.sleep(0.01)
         here.store.unavailable = False
         await receiver.until(2)
         assert receiver.types == ["CALLSTART", "CALLSTOP"]
 
 
-async def test_what_is_too_much_is_counted_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "HELD_IN_MEMORY", 3)
-    async with receiving() as receiver, world(hook(receiver.url)) as here:
+async def test_what_is_too_much_is_counted_and_dropped() -> None:
+    few = Pace(batch_s=0.0, look_s=0.01, retry_s=0.01, held=3)
+    async with receiving() as receiver, world(hook(receiver.url), pace=few) as here:
         here.publish(*["CALLSTART"] * 10)
         here.hub.flush()
         assert here.service.dropped == {1: 7}
@@ -176,7 +173,7 @@ async def test_what_happened_before_the_store_opened_is_delivered() -> None:
     spawner = Spawner()
     async with receiving() as receiver, Poster(clock, Targets(), 5.0) as poster:
         await store.add_webhook(hook(receiver.url))
-        service = WebhookService(store, hub, poster, clock, spawner, QUICK)
+        service = WebhookService(store, hub, poster, clock, spawner, QUICK, pace=BRISK)
         hub.publish("CALLSTART", [])
         await service.open()
         hub.publish("CALLSTOP", [])

@@ -12,7 +12,9 @@ from earshot.api.audit import AuditTrail, NoTrail
 from earshot.api.authority import Authority, NoGrants
 from earshot.api.cores import Cores
 from earshot.api.exporting import Exports
+from earshot.api.ledger import Ledger, NoLedger
 from earshot.api.mail_desk import MailDesk
+from earshot.api.retention import RetentionDesk
 from earshot.capture.registry import Registry
 from earshot.clock import Clock, SystemClock
 from earshot.engine.directory import Agent, Directory, resolve_device
@@ -40,6 +42,7 @@ class AnswerSettings:
     longest_blackout_us: int = 3_600_000_000
     public_url: str = ""
     strict_locations: bool = False
+    import_password_required: bool = False
 
     def with_url(self, public_url: str) -> Self:
         """The same with another `public_url`."""
@@ -64,7 +67,9 @@ class Context:
     directory: Directory = field(default_factory=Directory)
     hash_password: Callable[[str], str] | None = None
     audit: AuditTrail = field(default_factory=NoTrail)
+    ledger: Ledger = field(default_factory=NoLedger)
     exports: Exports | None = None
+    retention: RetentionDesk | None = None
     mail: MailDesk | None = None
     publish: Callable[[str, Sequence[tuple[str, str]]], None] = lambda kind, fields: None
     desktops: Desktops = field(default_factory=lambda: Registry(SystemClock()))

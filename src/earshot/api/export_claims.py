@@ -63,7 +63,7 @@ class Claim:
     async def read(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """See `RangedBytes.read`. Raises what the making of the file raised."""
         await self._until(min(start + 1, stop))
-        # Opened here and not in a thread: the file gets its final name in this loop, and must not between name and open.
+        # Opened here and not in a thread: the loop gives the file its final name, never between these two.
         handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             at = start

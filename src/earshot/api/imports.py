@@ -7,13 +7,24 @@ from typing import Any
 
 from earshot.api.context import Context, log
 from earshot.api.locations import refused_location
-from earshot.errors import StoreUnavailable
+from earshot.errors import BadInput, StoreUnavailable
 from earshot.ports import NotFound, NotUnique, Station, User
 from earshot.protocol.decode import Request
-from earshot.protocol.results import AGENT_NOT_FOUND, INVALID_FORMAT, Node, Result, failed, ok
+from earshot.protocol.results import (
+    AGENT_NOT_FOUND,
+    INVALID_FORMAT,
+    INVALID_REQUEST_TYPE,
+    Node,
+    Result,
+    failed,
+    ok,
+)
 from earshot.protocol.times import legacy_time_with_offset, parse_legacy_time
 
 DATABASE = "API_DATABASE_QUERY_ERROR"
+ONLY_ADMINISTRATORS = "Only an administrator may change or delete an administrator"
+FOUND_BY = (("first_name", "last_name"), ("username",))
+FIRST_YEAR, LAST_YEAR = 1900, 9998
 USER_FIELDS = {
     "USERNAME": "username",
     "EMPLOYEEID": "employee_id",
@@ -41,15 +52,22 @@ def _fields(request: Request) -> dict[str, Any]:
 
 
 def _moment(context: Context, request: Request, tag: str) -> float:
+    """The moment that is sent, now where none is. Raises BadInput for one that is no time of this age."""
     text = request.get(tag)
-    moment = parse_legacy_time(text, context.settings.zone) if text else None
-    return moment.timestamp() if moment is not None else context.clock.now()
+    if not text:
+        return context.clock.now()
+    moment = parse_legacy_time(text, context.settings.zone)
+    if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise BadInput(f"{tag} is no date and time that can be kept, such as 10/30/2006 4:05:38 PM -05:00")
+    return moment.timestamp()
 
 
 async def import_user(context: Context, request: Request) -> Result:
     actions = {"ADD": _add_user, "MODIFY": _modify_user, "DELETE": _delete_user, "LIST": _list_users}
     try:
         return await actions[request.get("ACTION")](context, request)
+    except BadInput as wrong:
+        return failed(request, INVALID_FORMAT, str(wrong))
     except StoreUnavailable as error:
         return failed(request, DATABASE, str(error))
     except NotUnique as taken:
@@ -65,6 +83,8 @@ async def _add_user(context: Context, request: Request) -> Result:
         if not (fields.get("first_name") and fields.get("last_name")):
             return failed(request, INVALID_FORMAT, "ADD needs USERNAME, or FIRSTNAME and LASTNAME")
         fields["username"] = f"{fields['first_name']} {fields['last_name']}"
+    if context.settings.import_password_required and not request.get("PASSWORD"):
+        return failed(request, INVALID_FORMAT, "PASSWORD is required to add a user")
     if fields.get("phones"):
         fields["is_agent"] = True
     added_at = _moment(context, request, "ADD_TIME")
@@ -101,7 +121,11 @@ async def _modify_user(context: Context, request: Request) -> Result:
     user_id = await _find_user(context, request)
     if user_id is None:
         raise NotFound
+    if await _is_above(context, request, user_id):
+        return failed(request, INVALID_REQUEST_TYPE, ONLY_ADMINISTRATORS)
     changes = _fields(request) | {"modified_at": _moment(context, request, "MOD_TIME")}
+    for served in () if request.get("USERID") else FOUND_BY[bool(request.get("USERNAME"))]:
+        changes.pop(served, None)  # what the user was found by, in any letter case, is not a change of it
     await context.store.modify_user(user_id, changes, await _password(context, request))
     await _note(context, request, "changed", await _name_of(context, user_id), user_id, changes)
     await refresh(context)
@@ -114,11 +138,20 @@ async def _delete_user(context: Context, request: Request) -> Result:
     user_id = await _find_user(context, request)
     if user_id is None:
         raise NotFound
+    if await _is_above(context, request, user_id):
+        return failed(request, INVALID_REQUEST_TYPE, ONLY_ADMINISTRATORS)
     name = await _name_of(context, user_id)
     await context.store.delete_user(user_id)
     await _note(context, request, "deleted", name, user_id, {})
     await refresh(context)
     return ok(request, body=(("USERID", str(user_id)),))
+
+
+async def _is_above(context: Context, request: Request, user_id: int) -> bool:
+    """Whether the user may do everything and whoever asks may not: a new password would make them that user."""
+    if request.actor.permissions is None:
+        return False
+    return any(user.is_admin for user in await context.store.users() if user.user_id == user_id)
 
 
 async def _name_of(context: Context, user_id: int) -> str:

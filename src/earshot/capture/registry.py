@@ -36,6 +36,8 @@ class Registry:
         self._entries: dict[str, _Entry] = {}
         self._on_hello: Callable[[str, Hello], None] = lambda desktop, hello: None
         self._on_report: Callable[[str, Report], None] = lambda desktop, report: None
+        self.on_state: Callable[[Desktop], None] = lambda seen: None
+        """Told each time that a desktop connects, disconnects, or reports another window or status."""
 
     def listen(self, on_hello: Callable[[str, Hello], None], on_report: Callable[[str, Report], None]) -> None:
         """See `Desktops.listen`."""
@@ -67,6 +69,7 @@ class Registry:
                 raise BadInput(f"more than {MOST_DESKTOPS} desktops are there already")
         log.info("desktop_connected", computer=hello.computer, user=hello.username, version=hello.version)
         self._on_hello(desktop, hello)
+        self.on_state(self._shown(self._entries[desktop]))
         return desktop
 
     def reported(self, desktop: str, report: Report) -> None:
@@ -74,12 +77,15 @@ class Registry:
         entry = self._entries.get(desktop)
         if entry is None:
             return
+        before = entry.status, entry.seen.title
         entry.seen = replace(entry.seen, updated_at=self._clock.now())
         if isinstance(report, StatusSeen):
             entry.status = report.status.strip()[:LONGEST].upper() or entry.status
         elif isinstance(report, WindowSeen):
             entry.seen = replace(entry.seen, title=report.title[:LONGEST_TITLE])
         self._on_report(desktop, report)
+        if (entry.status, entry.seen.title) != before:
+            self.on_state(self._shown(entry))
 
     def disconnected(self, desktop: str, link: DesktopLink) -> None:
         """See `Desktops.disconnected`."""
@@ -87,6 +93,7 @@ class Registry:
         if entry is not None and entry.link is link:
             entry.link = None
             log.info("desktop_disconnected", computer=entry.seen.computer, user=entry.seen.username)
+            self.on_state(self._shown(entry))
 
     # --- what Earshot asks --------------------------------------------------------------------------------------------
 

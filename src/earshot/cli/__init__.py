@@ -10,10 +10,15 @@ from earshot.cli.access import group_cli, role_cli
 from earshot.cli.audit import audit_cli
 from earshot.cli.cav import cav_cli
 from earshot.cli.events import events
+from earshot.cli.ledger import ledger_cli, verify
 from earshot.cli.mail import mail_cli
 from earshot.cli.preferences import location_cli, terminology_cli
+from earshot.cli.retention import delete, hold_cli, retention_cli
 from earshot.cli.running import ConfigFile, DataDir, Host, loaded, run
+from earshot.cli.schedules import schedule_cli
+from earshot.cli.send import SEND_HELP, send
 from earshot.cli.tokens import token_cli
+from earshot.cli.vcon import vcon
 from earshot.cli.webhooks import webhook_cli
 from earshot.errors import ConfigurationError, EarshotError
 from earshot.simulate.options import SimulateOptions
@@ -28,9 +33,17 @@ cli.add_typer(cav_cli, name="cav")
 cli.add_typer(token_cli, name="token")
 cli.add_typer(location_cli, name="location")
 cli.add_typer(terminology_cli, name="terminology")
+cli.add_typer(ledger_cli, name="ledger")
 cli.add_typer(mail_cli, name="mail")
 cli.add_typer(webhook_cli, name="webhook")
+cli.add_typer(schedule_cli, name="schedule")
+cli.add_typer(hold_cli, name="hold")
+cli.add_typer(retention_cli, name="retention")
 cli.command()(events)
+cli.command()(delete)
+cli.command()(verify)
+cli.command()(vcon)
+cli.command(help=SEND_HELP)(send)
 
 
 @cli.command()
@@ -87,28 +100,6 @@ def check(data_dir: DataDir = None, config: ConfigFile = None) -> None:
     if problems:
         raise typer.Exit(1)
     typer.echo("nothing is wrong")
-
-
-@cli.command(context_settings={"ignore_unknown_options": True})
-def send(
-    command: Annotated[str, typer.Argument(help="Command of the protocol, such as CALLSTART.")],
-    parameters: Annotated[list[str] | None, typer.Argument(help="key=value ...")] = None,
-    host: Host = None,
-    api_port: Annotated[int | None, typer.Option(help="TCP port of the server (5620).")] = None,
-    config: ConfigFile = None,
-) -> None:
-    """Send one command over TCP and print the answer; exit 1 when it is not API_OK."""
-    settings = loaded(config, host=host, api_port=api_port)
-    pairs = []
-    for text in parameters or []:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise typer.BadParameter(f"{text!r} is not key=value")
-        pairs.append((key, value))
-    answer, good = run(operations.send_command(settings, command, pairs))
-    typer.echo(answer)
-    if not good:
-        raise typer.Exit(1)
 
 
 @cli.command()

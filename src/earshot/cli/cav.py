@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO, cast
+from typing import Annotated
 
 import typer
 
@@ -79,8 +79,7 @@ def extract(
 def _opened(file: Path, password_stdin: bool) -> Iterator[tuple[CavReader, bool]]:
     with file.open("rb") as plain:
         encrypted = is_encrypted(plain)
-        opened: BinaryIO = cast("BinaryIO", Decrypted(plain, _password(password_stdin))) if encrypted else plain
-        yield CavReader(opened), encrypted
+        yield CavReader(Decrypted(plain, _password(password_stdin)) if encrypted else plain), encrypted
 
 
 def _password(from_stdin: bool) -> str:

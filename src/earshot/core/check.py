@@ -8,7 +8,9 @@ import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from earshot.core.ledger_check import NOTE, LedgerEvidence, check_ledger
 from earshot.core.recovery import restore
+from earshot.core.retention_check import RetentionEvidence, check_deletions, leftover_objects
 from earshot.journal.check import check as check_journal
 from earshot.journal.recovery import recover
 from earshot.ports import Storage, Store
@@ -16,7 +18,14 @@ from earshot.ports.screens import Screens
 
 
 async def check(
-    journal: Path, store: Store, storage: Storage, *, running: bool, screens: Screens | None = None
+    journal: Path,
+    store: Store,
+    storage: Storage,
+    *,
+    running: bool,
+    screens: Screens | None = None,
+    ledger: LedgerEvidence | None = None,
+    retention: RetentionEvidence | None = None,
 ) -> AsyncIterator[str]:
     """What is wrong, one sentence each, as it is found. `running` says that a server is at work on these files."""
     recovered = recover(journal, repair=False)
@@ -45,9 +54,19 @@ async def check(
                 yield problem
     planned = {one.object_name for call in restored.state.calls.values() for one in call.recordings}
     planned |= {one.object_name for chat in restored.state.chats.values() for one in chat.segments}
+    if retention is not None:
+        planned |= await leftover_objects(retention)
+        async for problem in check_deletions(retention):
+            yield problem
     async for name, _ in storage.names():
         if name not in rows and name not in planned:
             yield f"media object {name} belongs to no recording"
+    if ledger is not None:
+        kept = restored.notes.get(NOTE)
+        noted = {"the journal": str(kept["checkpoint"])} if kept else {}
+        unfinished = restored.state.calls.keys()
+        for problem in await check_ledger(ledger, checkpoints=noted, unfinished=unfinished, running=running):
+            yield problem
 
 
 async def _media_problem(storage: Storage, name: str, sha256: str, size: int) -> str:

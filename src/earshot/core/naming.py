@@ -20,7 +20,7 @@ class RecordingNames:
 
     def name(self, call: Call, part: int) -> tuple[str, str]:
         """(object name, FILENAME) for a recording of the call, given out once."""
-        began_us = call.recordings[part].from_us if part else call.started_us
+        began_us = call.recordings[part].from_us
         name = object_name(
             device_id=call.device_id,
             device_alias=call.variables.device_alias,

@@ -5,13 +5,13 @@ beside calls to go on after a restart (SIP dialogs) is journalled as notes under
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import orjson
 import structlog
 
-from earshot.core.channels import Channels
+from earshot.core.channels import Board, Channels
 from earshot.core.sound import Sound
 from earshot.engine.blackout_values import BlackoutInput, MaskLeg, RemoveSound, UnmaskLeg, WakeForBlackouts
 from earshot.engine.effects import Announce, DropLeg, Effect, KeepLeg, NameRecording, SealCall
@@ -25,6 +25,7 @@ from earshot.engine.inputs import (
     SessionOpened,
 )
 from earshot.engine.model import Call, State
+from earshot.engine.schedule_values import DecideCall, FreeChannel
 from earshot.engine.step import step
 from earshot.ports import ChannelView, CoreAway
 
@@ -67,13 +68,16 @@ class Recorder:
         self.listeners: list[Listener] = []
         self.seal: Callable[[str], None] = lambda _: None
         self.release_leg: Callable[[int], None] = lambda _: None
+        self.take_channel: Callable[[Call, int], bool] = self._take_any_channel
+        self.finds_channel: Callable[[str, dict[str, Any]], bool] = lambda device, said: self.has_free_channel()
         self.blackouts: Callable[[BlackoutInput], Awaitable[None]] = self._cannot_black_out
         self.blackouts_failing: dict[int, str] = {}
         self.draining = False
         self.refusal = ""
         self._name_recording = name_recording
         self._leg = now_us()
-        self._users_of_leg = Counter(one.facts.leg for call in state.calls.values() for one in call.attachments)
+        calls = state.calls.values()
+        self._users_of_leg = Counter(one.facts.leg for call in calls for one in call.attachments if one.kept)
         self._performers: dict[type[Any], Callable[[Any, int], None]] = {
             KeepLeg: self._keep,
             DropLeg: lambda effect, _: self.sound.keep(effect.leg, False),
@@ -84,13 +88,24 @@ class Recorder:
             NameRecording: self._name,
             SealCall: self._sealing,
             Announce: self._announce,
+            DecideCall: lambda effect, _: None,
+            FreeChannel: lambda effect, now_us: self.busy.give_back(effect.call, now_us),
         }
 
     def _take_channels(self) -> None:
         """Calls that were being recorded when the process before ended have their channels from the start."""
         for call in self.state.calls.values():
-            if call.phase == "open" and call.attachments:
-                self.busy.take(call.key, call.device_id, call.variables.device_alias, self.now_us())
+            if call.phase == "open" and call.attachments and call.wanted:
+                kind = call.decided.options.kind if call.decided is not None else ""
+                self.busy.take(call.key, call.device_id, call.variables.device_alias, self.now_us(), kind)
+
+    def lay_out(self, boards: Sequence[Board]) -> None:
+        """Have the channels of these voice boards; calls that are being recorded take theirs."""
+        self.busy.lay_out(boards, self.now_us())
+        self._take_channels()
+
+    def _take_any_channel(self, call: Call, now_us: int) -> bool:
+        return self.busy.take(call.key, call.device_id, call.variables.device_alias, now_us)
 
     # --- as the API sees it (ports.CoreLink) ------------------------------------------------------------------------
 
@@ -155,8 +170,7 @@ class Recorder:
 
     def _name(self, effect: NameRecording, now_us: int) -> None:
         call = self.state.calls[effect.call]
-        variables = call.variables
-        self.busy.take(call.key, call.device_id, variables.device_alias, now_us)
+        self.take_channel(call, now_us)
         object_name, file_name = self._name_recording(call, effect.part)
         self.apply(RecordingNamed(call=call.key, part=effect.part, object_name=object_name, file_name=file_name))
 
@@ -222,7 +236,7 @@ class Recorder:
     def call_stored(self, key: str) -> None:
         """The rows of the call are in the store: forget it, and free the legs that nothing else needs."""
         call = self.state.calls.get(key)
-        legs = [attachment.facts.leg for attachment in call.attachments] if call is not None else []
+        legs = [one.facts.leg for one in call.attachments if one.kept] if call is not None else []
         self.apply(CallStored(call=key))
         if legs:
             self._users_of_leg.subtract(legs)

@@ -97,9 +97,18 @@ class Resealing:
         await self._noted(
             Rewritten(record_id=media.record_id, span=(start_s, end_s), before=media.audio_sha256, after=done.sha256)
         )
-        await self._store.renew(media.record_id, renewed)
+        if not await self._store.renew(media.record_id, renewed, media.object_name):
+            return await self._once_more(media, removal)
         log.warning("sealed_recording_rewritten", recording=media.record_id, why=WHY, sha256=done.sha256)
         return True
+
+    async def _once_more(self, media: SealedMedia, removal: Removal) -> bool:
+        """The recording was deleted or moved meanwhile: what was put where it lay goes, and it is done where it is."""
+        await self._storage.delete(media.object_name)
+        for found in await self._store.of_calls([media.call_key]):
+            if found.record_id == media.record_id:
+                return await self._rewrite(found, removal)
+        return False
 
     async def _source(self, media: SealedMedia) -> Path:
         """The media as a file on this machine. Raises FileNotFoundError."""

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -41,7 +41,7 @@ LINGER_S = 0.25
 
 LEAD_US = 60_000
 """How much earlier than its session a recording begins: the first packet holds sound from before it arrived."""
-STEPS = ("rendered", "put", "saved", "journalled")
+STEPS = ("rendered", "put", "saved", "logged", "journalled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,7 @@ class Sealing:
         self._masks: dict[str, tuple[tuple[int, int], ...]] = {}
         self._awaited: dict[str, list[asyncio.Future[None]]] = {}
         self.failing: dict[str, str] = {}
+        self.on_saved: list[Callable[[], Awaitable[None]]] = []
         self.on_stored: list[Callable[[FinishedCall, tuple[int, ...]], None]] = []
 
     def start(self) -> None:
@@ -102,7 +103,8 @@ class Sealing:
         if key not in self._open:
             self._open.add(key)
             self._idle.clear()
-            queue = self._waiting if self._recorder.state.calls[key].attachments else self._soundless
+            call = self._recorder.state.calls[key]
+            queue = self._waiting if any(one.kept for one in call.attachments) else self._soundless
             queue.put_nowait(key)
 
     @property
@@ -160,9 +162,13 @@ class Sealing:
         sealed: list[SealedRecording] = []
         packets = 0
         warnings: tuple[str, ...] = ()
+        too_short = False
         self._masks[call.key] = masks_of(call)
         for recording in call.recordings:
-            if not call.attachments or not recording.object_name:
+            if not recording.object_name or not any(one.kept for one in call.attachments):
+                continue
+            if is_too_short(call, recording):
+                too_short = True
                 continue
             job = self._job(call, recording)
             done = await self._tools.render(job)
@@ -174,7 +180,7 @@ class Sealing:
             sealed.append(self._row(call, recording, job, done))
             if recording.part == 0:
                 packets, warnings = done.packets, tuple(done.rendered.warnings)
-        verdict = verdict_of(call, packets or len(sealed), warnings)
+        verdict = verdict_of(call, packets or len(sealed), warnings, too_short and not sealed)
         agent = self._agent(call)
         assert call.stopped_us is not None
         return FinishedCall(
@@ -192,6 +198,7 @@ class Sealing:
             leniencies=dict(call.leniencies),
             metadata=tuple(call.metadata),
             recordings=tuple(sealed),
+            decision=asdict(call.decided) if call.decided is not None else {},
         )
 
     def _agent(self, call: Call) -> Agent | None:
@@ -199,8 +206,9 @@ class Sealing:
 
     def _job(self, call: Call, recording: Recording) -> SealJob:
         assert recording.until_us is not None
-        first_us = min(one.from_us for one in call.attachments)
-        last_us = max(one.until_us or recording.until_us for one in call.attachments)
+        kept = [one for one in call.attachments if one.kept]
+        first_us = min(one.from_us for one in kept)
+        last_us = max(one.until_us or recording.until_us for one in kept)
         start_us = first_us - LEAD_US
         if recording.part:
             start_us = max(start_us, recording.from_us)
@@ -212,7 +220,7 @@ class Sealing:
                 from_us=one.from_us,
                 until_us=one.until_us or stop_us,
             )
-            for one in call.attachments
+            for one in kept
         )
         return SealJob(
             journal=self._tools.journal,
@@ -299,6 +307,9 @@ class Sealing:
                 return
             stored = await self._tried(partial(self._tools.store.save_calls, batch))
         self._tools.reached("saved")
+        for follow in self.on_saved:
+            await follow()
+        self._tools.reached("logged")
         for finished, record_ids in zip(batch, stored, strict=True):
             await self._catch_up(finished, record_ids)
             self._recorder.call_stored(finished.key)
@@ -355,6 +366,15 @@ async def _some(queue: asyncio.Queue[T]) -> list[T]:
 def _there(queue: asyncio.Queue[T], most: int) -> list[T]:
     """What waits in the queue now."""
     return [queue.get_nowait() for _ in range(min(most, queue.qsize()))]
+
+
+def is_too_short(call: Call, recording: Recording) -> bool:
+    """Whether the schedule's minimum length has this recording thrown away; never one that RECORDSTART asked for."""
+    least_s = call.decided.options.min_length_s if call.decided is not None else 0
+    if not least_s or recording.part or recording.asked or recording.until_us is None:
+        return False
+    began_us = min((one.from_us for one in call.attachments if one.kept), default=recording.from_us)
+    return recording.until_us - max(began_us, recording.from_us) < least_s * MICROSECONDS
 
 
 def _gaps(found: Iterable[Gap], known: set[Gap]) -> tuple[Gap, ...]:

@@ -34,6 +34,7 @@ from earshot.telephony.sip.events import (
     SessionRefused,
 )
 from earshot.telephony.sip.message import Headers, Request
+from earshot.telephony.sip.reading import read_body
 from earshot.telephony.sip.uas import UserAgentServer
 
 log = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ class Signalling:
             SessionRefused: self._turned_away,
             OfferAnswered: self._answered,
             OfferWithdrawn: self._keep_dialog,
-            SessionConfirmed: self._keep_dialog,
+            SessionConfirmed: self._confirmed,
             SessionRefreshed: self._keep_dialog,
             AckMissing: self._keep_dialog,
             MetadataArrived: self._metadata,
@@ -115,7 +116,7 @@ class Signalling:
         session = described(None, offered.offer, offered.metadata, offered.request)
         identity = self._identify(session)
         signalled, device = self._signalled(session, identity)
-        refusal = self._refusal(session)
+        refusal = self._refusal(session, device, signalled)
         if refusal:
             self._refuse(offered, device, signalled, refusal, 503)
             return
@@ -150,7 +151,7 @@ class Signalling:
         self.deliver(self._uas.accept(key, answer, self._now()))
         self._note(key)
 
-    def _refusal(self, session: RecordingSession) -> str:
+    def _refusal(self, session: RecordingSession, device: str, signalled: dict[str, Any]) -> str:
         """Why no new session may begin now; empty if it may."""
         if self._recorder.draining:
             return "draining"
@@ -158,7 +159,7 @@ class Signalling:
             return "out_of_disk_space"
         link = link_of(session)
         linked = link and any(c.link == link and c.phase == "open" for c in self._recorder.state.calls.values())
-        return "" if linked or self._recorder.has_free_channel() else "no_free_channel"
+        return "" if linked or self._recorder.finds_channel(device, signalled) else "no_free_channel"
 
     def _refuse(self, offered: SessionOffered, device: str, signalled: dict[str, Any], why: str, status: int) -> None:
         if status == 503:
@@ -171,9 +172,12 @@ class Signalling:
 
     def _turned_away(self, refused: SessionRefused) -> None:
         """Refused by SIP itself before any offer was looked at: a call that was signalled and is not recorded."""
-        session = described(None, None, refused.metadata, refused.request)
+        session = described(None, None, read_body(refused.request).metadata, refused.request)
         signalled, device = self._signalled(session, self._identify(session))
-        self._recorder.refuse_call(device, signalled, "not_acceptable")
+        why = "not_acceptable"
+        if refused.status == 503:
+            why = "draining" if self._recorder.draining else "overloaded"
+        self._recorder.refuse_call(device, signalled, why)
 
     def _answer(self, offered: SessionOffered, live: _Live) -> str | None:
         """Our description, under the address by which the peer reaches us; None when nothing can be recorded."""
@@ -272,13 +276,14 @@ class Signalling:
                 continue
             live = self._restored(dialog.application, dialog.remote_sdp, session.device_id)
             self._live[key] = live
+            call = self._recorder.state.calls.get(session.call or "")
             for facts in session.legs:
                 try:
                     self._recorder.sound.open_leg(facts.leg, facts.port)
                 except NoFreePort as taken:
                     log.error("port_not_resumed", dialog=key, port=facts.port, why=str(taken))
                     continue
-                self._recorder.resume_leg(facts.leg, session.call is not None)
+                self._recorder.resume_leg(facts.leg, call is not None and call.wanted)
             running.add(key)
         for key in states.keys() - running:
             self._recorder.note(NOTE + key, None)
@@ -362,6 +367,9 @@ class Signalling:
     def _leniencies(self, key: str, session: RecordingSession) -> dict[str, int]:
         dialog = self._uas.dialog(key)
         return {**dict.fromkeys(session.leniencies, 1), **(dict(dialog.leniencies) if dialog else {})}
+
+    def _confirmed(self, _: SessionConfirmed) -> None:
+        """Nothing that a restart needs: a dialog in which the ACK is still to come is taken up all the same."""
 
     def _keep_dialog(self, event: Event) -> None:
         self._note(event.dialog_key)

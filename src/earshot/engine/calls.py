@@ -17,6 +17,7 @@ from earshot.engine.inputs import (
     UpdateCall,
 )
 from earshot.engine.model import Attachment, Call, Device, Gap, Recording, Session, State
+from earshot.engine.schedule_values import DecideCall, FreeChannel, Trigger
 
 
 def announce(event: str, call: Call) -> Announce:
@@ -27,11 +28,13 @@ def announce(event: str, call: Call) -> Announce:
 
 
 def begin(state: State, device: Device, instance: str, by: str, now_us: int) -> Call:
-    """A new open call on the device, with its scheduled recording. What is known of it is still to be remembered."""
+    """A new open call on the device, with its scheduled recording. What is known of it is still to be remembered, and
+    where schedules decide, whether it is wanted is still to be decided."""
     state.number += 1
     key = f"{state.core}-{now_us}-{state.number}"
     call = Call(key=key, device_id=device.device_id, instance=instance, started_us=now_us, announced_by=[by])
     call.recordings.append(Recording(part=0, from_us=now_us))
+    call.wanted = not state.scheduled
     state.calls[key] = call
     device.calls.append(key)
     return call
@@ -62,8 +65,8 @@ def show(state: State, call: Call) -> None:
 
 
 def attach(state: State, call: Call, session: Session, now_us: int) -> list[Effect]:
-    """Give the call the sound of the session."""
-    first = not call.attachments
+    """Give the call the sound of the session; what no schedule wants is not kept."""
+    first = call.wanted and not any(one.kept for one in call.attachments)
     session.call = call.key
     if session.key not in call.sessions:
         call.sessions.append(session.key)
@@ -74,10 +77,11 @@ def attach(state: State, call: Call, session: Session, now_us: int) -> list[Effe
     remember(state, call)
     effects: list[Effect] = []
     for facts in session.legs:
-        call.attachments.append(Attachment(facts=facts, from_us=now_us))
+        call.attachments.append(Attachment(facts=facts, from_us=now_us, kept=call.wanted))
         if facts.held:
             call.gaps.append(Gap(from_us=now_us, until_us=None, why=f"hold {facts.leg}"))
-        effects.append(KeepLeg(leg=facts.leg))
+        if call.wanted:
+            effects.append(KeepLeg(leg=facts.leg))
     if first and session.legs:
         for recording in call.recordings:
             if recording.until_us is None:
@@ -119,7 +123,7 @@ def end(state: State, call: Call, why: str, now_us: int) -> list[Effect]:
     call.ended_by = why
     state.device(call.device_id).calls.remove(call.key)
     show(state, call)
-    if call.attachments:
+    if call.attachments and call.wanted:
         effects.append(announce("RECORDSTOP", call))
     effects += [announce("CALLSTOP", call), SealCall(call=call.key)]
     return effects
@@ -150,7 +154,12 @@ def _call_to_adopt(state: State, device: Device, told: StartCall) -> Call | None
     return candidates[-1]
 
 
-def start_call(state: State, told: StartCall, now_us: int) -> list[Effect]:
+def to_decide(state: State, call: Call, trigger: Trigger) -> list[Effect]:
+    """Have the call decided, where schedules decide."""
+    return [DecideCall(call=call.key, trigger=trigger)] if state.scheduled else []
+
+
+def start_call(state: State, told: StartCall, now_us: int, trigger: Trigger = "start") -> list[Effect]:
     device = state.device(told.device_id)
     device.known_by_api = True
     running = state.open_call(told.device_id, told.instance)
@@ -165,7 +174,7 @@ def start_call(state: State, told: StartCall, now_us: int) -> list[Effect]:
         device.calls.remove(call.key)
         device.calls.append(call.key)
         remember(state, call)
-        return [*effects, announce("CALLSTART", call)]
+        return [*effects, announce("CALLSTART", call), *to_decide(state, call, trigger)]
     call = begin(state, device, told.instance, "api", now_us)
     call.said_by_api = told.changes.copy()
     remember(state, call)
@@ -174,7 +183,7 @@ def start_call(state: State, told: StartCall, now_us: int) -> list[Effect]:
     if session is not None:
         call.announced_by.append("siprec")
         effects += attach(state, call, session, now_us)
-    return effects
+    return effects + to_decide(state, call, trigger)
 
 
 def stop_call(state: State, told: StopCall, now_us: int) -> list[Effect]:
@@ -198,8 +207,10 @@ def start_recording(state: State, told: StartRecording, now_us: int) -> list[Eff
     if call is None:
         # With no call on the device, start one (reference.md 14.3, RECORDSTART: our decision).
         start = StartCall(device_id=told.device_id, instance=told.instance or "", changes=told.changes)
-        return start_call(state, start, now_us)
-    if any(recording.part > 0 and recording.until_us is None for recording in call.recordings):
+        return start_call(state, start, now_us, "recordstart")
+    if state.scheduled and not call.wanted:
+        return [DecideCall(call=call.key, trigger="recordstart", changes=dict(told.changes))]
+    if any(_by_request(recording) and recording.until_us is None for recording in call.recordings):
         return []
     recording = Recording(part=len(call.recordings), from_us=now_us, changes=dict(told.changes))
     call.recordings.append(recording)
@@ -209,16 +220,38 @@ def start_recording(state: State, told: StartRecording, now_us: int) -> list[Eff
     return effects
 
 
+def _by_request(recording: Recording) -> bool:
+    """Whether RECORDSTART had it begin."""
+    return recording.asked or recording.part > 0
+
+
 def stop_recording(state: State, told: StopRecording, now_us: int) -> list[Effect]:
     call = state.open_call(told.device_id, told.instance)
     if call is None:
         return []
     for recording in call.recordings:
-        if recording.part > 0 and recording.until_us is None:
-            recording.until_us = now_us
+        if _by_request(recording) and recording.until_us is None:
             recording.changes.update(told.changes)
+            if recording.asked:  # nothing else of the call is recorded
+                return cut(call, "recordstop", now_us)
+            recording.until_us = now_us
             return [announce("RECORDSTOP", call)]
     return []
+
+
+def cut(call: Call, why: str, now_us: int) -> list[Effect]:
+    """End the recordings of a call that goes on: its sound belongs to it still, and is not kept."""
+    for recording in call.recordings:
+        if recording.until_us is None:
+            recording.until_us = now_us
+    effects: list[Effect] = []
+    for attachment in [one for one in call.attachments if one.kept and one.until_us is None]:
+        attachment.until_us = now_us
+        call.attachments.append(Attachment(facts=attachment.facts, from_us=now_us, kept=False))
+        effects.append(DropLeg(leg=attachment.facts.leg))
+    call.wanted = False
+    call.cut = why
+    return [*effects, FreeChannel(call=call.key), announce("RECORDSTOP", call)]
 
 
 # --- what the core reports ------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from earshot.engine.blackout_values import BlackoutEffect
 from earshot.engine.chat_values import ChatEffect
+from earshot.engine.schedule_values import ScheduleEffect
 from earshot.engine.variables import CallVariables
 
 
@@ -46,4 +47,4 @@ class Announce(NamedTuple):
     announced_by: tuple[str, ...] = ()
 
 
-Effect = KeepLeg | DropLeg | NameRecording | SealCall | Announce | ChatEffect | BlackoutEffect
+Effect = KeepLeg | DropLeg | NameRecording | SealCall | Announce | ChatEffect | BlackoutEffect | ScheduleEffect

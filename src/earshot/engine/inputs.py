@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from earshot.engine.blackout_values import BLACKOUT_INPUTS, BlackoutInput
 from earshot.engine.chat_values import CHAT_INPUTS, ChatInput
+from earshot.engine.schedule_values import SCHEDULE_INPUTS, ScheduleInput
 
 Side = Literal["agent", "other", "mixed"]
 
@@ -183,6 +184,7 @@ Input = (
     | EndCall
     | ChatInput
     | BlackoutInput
+    | ScheduleInput
 )
 
 INPUT_TYPES: dict[str, type[Any]] = {
@@ -203,6 +205,7 @@ INPUT_TYPES: dict[str, type[Any]] = {
         EndCall,
         *CHAT_INPUTS,
         *BLACKOUT_INPUTS,
+        *SCHEDULE_INPUTS,
     )
 }
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from earshot.engine.blackout_values import Blackout, Removal
 from earshot.engine.chat_values import Chat
 from earshot.engine.inputs import LegFacts
+from earshot.engine.schedule_values import Decided, Quota
 from earshot.engine.variables import CallVariables
 
 Phase = Literal["open", "ended"]
@@ -19,16 +20,21 @@ NOTHING_KNOWN = CallVariables()
 
 @dataclass(slots=True, kw_only=True)
 class Attachment:
-    """The span in which a leg's sound belonged to a call. `until_us` is None while it still does."""
+    """The span in which a leg's sound belonged to a call. `until_us` is None while it still does; `kept` says whether
+    it was recorded."""
 
     facts: LegFacts
     from_us: int
     until_us: int | None = None
+    kept: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
 class Recording:
-    """One recording of a call: part 0 is the scheduled one, 1 and up are partial (RECORDSTART)."""
+    """One recording of a call: part 0 is the scheduled one, 1 and up are partial (RECORDSTART) or begun anew.
+
+    `asked` says that RECORDSTART had it begin, so that RECORDSTOP ends it.
+    """
 
     part: int
     from_us: int
@@ -36,6 +42,7 @@ class Recording:
     changes: dict[str, Any] = field(default_factory=dict)
     object_name: str = ""
     file_name: str = ""
+    asked: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +56,8 @@ class Gap:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One call instance on one device. What the API said wins over what the signalling said."""
+    """One call instance on one device. What the API said wins over what the signalling said, and both over what a
+    schedule says. `wanted` says whether it is recorded now, `cut` why its recording ended before the call did."""
 
     key: str
     device_id: str
@@ -70,10 +78,15 @@ class Call:
     leniencies: dict[str, int] = field(default_factory=dict)
     metadata: list[str] = field(default_factory=list)
     variables: CallVariables = NOTHING_KNOWN
+    wanted: bool = True
+    decided: Decided | None = None
+    cut: str = ""
 
     def merge(self) -> None:
         """Renew `variables` from what both sources said."""
-        known = {"device_id": self.device_id, "call_instance": self.instance}
+        known: dict[str, Any] = {"device_id": self.device_id, "call_instance": self.instance}
+        if self.decided is not None and self.decided.winner is not None:
+            known.update(self.decided.options.stamped)
         self.variables = CallVariables.of(known, self.said_by_signalling, self.said_by_api)
 
     def meet(self, participants: Iterable[dict[str, str]]) -> None:
@@ -93,7 +106,7 @@ class Call:
 
     def recording_now(self) -> Recording | None:
         """The recording that runs, the scheduled one first; None when nothing is being kept."""
-        if not self.has_sound_source:
+        if not self.wanted or not self.has_sound_source:
             return None
         return next((recording for recording in self.recordings if recording.until_us is None), None)
 
@@ -139,6 +152,7 @@ class State:
 
     `blackouts` are those that are open or still to come by their key, `blacked_out` the keys by phone and device,
     `masked` the legs that are masked now, `removals` what is not yet removed of blackouts that reach back.
+    `scheduled` says that schedules decide what is recorded (else everything is), `quotas` what they have counted.
     """
 
     core: int = 1
@@ -152,6 +166,8 @@ class State:
     blacked_out: dict[str, list[str]] = field(default_factory=dict)
     masked: dict[int, bool] = field(default_factory=dict)
     removals: dict[int, Removal] = field(default_factory=dict)
+    scheduled: bool = False
+    quotas: dict[str, Quota] = field(default_factory=dict)
 
     def device(self, device_id: str) -> Device:
         """The device, made on its first mention."""

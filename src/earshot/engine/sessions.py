@@ -6,7 +6,7 @@ two dialogs of a built-in bridge, RFC 7866 section 3) feed one call.
 
 from dataclasses import replace
 
-from earshot.engine.calls import announce, attach, begin, detach, end, remember
+from earshot.engine.calls import announce, attach, begin, detach, end, remember, to_decide
 from earshot.engine.effects import DropLeg, Effect, KeepLeg
 from earshot.engine.inputs import LegFacts, RecorderResumed, SessionChanged, SessionClosed, SessionOpened, Side
 from earshot.engine.model import Attachment, Call, Gap, Session, State
@@ -49,11 +49,12 @@ def session_opened(state: State, told: SessionOpened, now_us: int) -> list[Effec
             session.legs = _other_side(call, told)
         if "siprec" not in call.announced_by:
             call.announced_by.append("siprec")
-        return attach(state, call, session, now_us)
+        effects = attach(state, call, session, now_us)
+        return effects if call.wanted else effects + to_decide(state, call, "session")
     device = state.device(told.device_id)
     call = begin(state, device, "", "siprec", now_us)
     effects = attach(state, call, session, now_us)
-    return [announce("CALLSTART", call), *effects]
+    return [announce("CALLSTART", call), *effects, *to_decide(state, call, "start")]
 
 
 def _other_side(call: Call, told: SessionOpened) -> tuple[LegFacts, ...]:
@@ -94,8 +95,9 @@ def session_changed(state: State, told: SessionChanged, now_us: int) -> list[Eff
             _hold_or_resume(call, leg, before[leg].held, after[leg].held, now_us)
             attachment.facts = after[leg]
     for leg in after.keys() - before.keys():
-        call.attachments.append(Attachment(facts=after[leg], from_us=now_us))
-        effects.append(KeepLeg(leg=leg))
+        call.attachments.append(Attachment(facts=after[leg], from_us=now_us, kept=call.wanted))
+        if call.wanted:
+            effects.append(KeepLeg(leg=leg))
     remember(state, call)
     return [*effects, announce("CALLUPDATE", call)]
 

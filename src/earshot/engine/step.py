@@ -24,6 +24,7 @@ from earshot.engine.inputs import (
 )
 from earshot.engine.masking import BLACKOUT_RULES, follow
 from earshot.engine.model import State
+from earshot.engine.scheduling import SCHEDULE_RULES
 
 Rule = Callable[[State, Any, int], list[Effect]]
 
@@ -43,6 +44,7 @@ RULES: dict[type[Any], Rule] = {
     RecorderResumed: sessions.recorder_resumed,
     **CHAT_RULES,
     **BLACKOUT_RULES,
+    **SCHEDULE_RULES,
 }
 
 

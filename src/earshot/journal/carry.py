@@ -29,7 +29,7 @@ from earshot.journal.format import (
     unpack_segment_header,
 )
 from earshot.journal.reader import LegPackets, Piece, packets_of
-from earshot.journal.scan import BatchView, Bytes, map_file, scan_carry, scan_segment
+from earshot.journal.scan import BatchView, map_file, scan_carry, scan_segment
 from earshot.journal.segment_file import sync_dir, sync_file, write_all
 
 _BLOCK_BYTES = 64 * 2**20
@@ -42,25 +42,37 @@ def carry_segments(directory: Path, numbers: Collection[int], legs: Collection[i
     Raises OSError (nothing is lost; call again) and JournalDamaged.
     """
     wanted = np.fromiter(legs, np.uint64, len(legs))
-    maps: dict[int, tuple[Bytes, int]] = {}
+    opened: dict[int, tuple[int, int]] = {}
     found: dict[int, list[NDArray[Any]]] = {}
-    for number in numbers:
-        data = map_file(segment_path(directory, number))
-        maps[number] = data, unpack_segment_header(bytes(data[:HEADER_BYTES]), number)[0]
-        entries = [item.entries() for item in scan_segment(data, number) if isinstance(item, BatchView)]
-        table = np.concatenate(entries) if entries else np.zeros(0, ENTRY)
-        if len(table):
-            table = table[np.isin(table["leg"], wanted)]
-            order = np.argsort(table["leg"], kind="stable")
-            table = table[order]
+    try:
+        for number in numbers:
+            table, base_us = _wanted_entries(directory, number, wanted)
+            opened[number] = os.open(segment_path(directory, number), os.O_RDONLY | os.O_CLOEXEC), base_us
             owners, starts = np.unique(table["leg"], return_index=True)
-            for leg, rows in zip(owners.tolist(), np.split(table, starts[1:]), strict=True):
+            for leg, rows in zip(owners.tolist(), np.split(table, starts[1:]) if len(table) else (), strict=True):
                 found.setdefault(leg, []).append(_rows(number, rows))
-    for leg, tables in found.items():
-        _append(directory, leg, np.concatenate(tables), maps, (min(numbers), max(numbers)))
+        for leg, tables in found.items():
+            _append(directory, leg, np.concatenate(tables), opened, (min(numbers), max(numbers)))
+    finally:
+        for handle, _ in opened.values():
+            os.close(handle)
     for leg in found:
         sync_file(carry_path(directory, leg))
     sync_dir(carry_dir(directory))
+
+
+def _wanted_entries(directory: Path, number: int, wanted: NDArray[np.uint64]) -> tuple[NDArray[Any], int]:
+    """The entries of the wanted legs in a segment, leg by leg, and its base time.
+
+    The segment is mapped only for this, and only its tables are touched: its sound, up to a gigabyte, is read piece by
+    piece and does not stay in the memory of the process.
+    """
+    data = map_file(segment_path(directory, number))
+    base_us = unpack_segment_header(bytes(data[:HEADER_BYTES]), number)[0]
+    entries = [item.entries() for item in scan_segment(data, number) if isinstance(item, BatchView)]
+    table = np.concatenate(entries) if entries else np.zeros(0, ENTRY)
+    table = table[np.isin(table["leg"], wanted)]
+    return table[np.argsort(table["leg"], kind="stable")], base_us
 
 
 def _rows(number: int, entries: NDArray[Any]) -> NDArray[np.int64]:
@@ -70,9 +82,10 @@ def _rows(number: int, entries: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _append(
-    directory: Path, leg: int, rows: NDArray[np.int64], maps: dict[int, tuple[Bytes, int]], span: tuple[int, int]
+    directory: Path, leg: int, rows: NDArray[np.int64], opened: dict[int, tuple[int, int]], span: tuple[int, int]
 ) -> None:
-    """Append to the carry file of `leg` what it does not have yet; `span` is the first and last segment looked at."""
+    """Append to the carry file of `leg` what it does not have yet; `span` is the first and last segment looked at,
+    `opened` holds the handle and base time of each."""
     handle = os.open(carry_path(directory, leg), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         data = map_file(carry_path(directory, leg))
@@ -82,8 +95,8 @@ def _append(
         if end < len(data):
             os.ftruncate(handle, end)
         first = max(span[0], upto + 1)
-        for part, last in _parts(rows[rows[:, 0] > upto], maps, span[1]):
-            pieces = [Piece(*maps[row[0]], *row[1:]) for row in part.tolist()]
+        for part, last in _parts(rows[rows[:, 0] > upto], opened, span[1]):
+            pieces = [Piece(*opened[row[0]], *row[1:]) for row in part.tolist()]
             block_bytes = pack_block(leg, first, last, packets_of(pieces))
             write_all(handle, block_bytes, end)
             end += sum(map(len, block_bytes))
@@ -93,13 +106,13 @@ def _append(
 
 
 def _parts(
-    rows: NDArray[np.int64], maps: dict[int, tuple[Bytes, int]], last: int
+    rows: NDArray[np.int64], opened: dict[int, tuple[int, int]], last: int
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Cut `rows` between segments so that no block gets too long or too big; with the last segment each part covers."""
     start = size = 0
     for index, row in enumerate(rows.tolist()):
         new_segment = index > start and row[0] != rows[index - 1, 0]
-        apart = maps[row[0]][1] - maps[int(rows[start, 0])][1]
+        apart = opened[row[0]][1] - opened[int(rows[start, 0])][1]
         if new_segment and (apart > _BLOCK_US or size > _BLOCK_BYTES):
             yield rows[start:index], int(rows[index - 1, 0])
             start, size = index, 0

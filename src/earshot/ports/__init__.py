@@ -58,7 +58,8 @@ class FinishedCall:
     """A call that ended, with its one verdict. `key` is unique for ever.
 
     `announced_by` says who signalled it: any of "api" and "siprec". `leniencies` counts, by name, what of the
-    signalling broke its standard and was accepted. `metadata` keeps the recording metadata as it came.
+    signalling broke its standard and was accepted. `metadata` keeps the recording metadata as it came, `decision` what
+    the schedules decided and from what (empty for a call that was never decided).
     """
 
     key: str
@@ -75,6 +76,7 @@ class FinishedCall:
     leniencies: dict[str, int] = field(default_factory=dict)
     metadata: tuple[str, ...] = ()
     recordings: tuple[SealedRecording, ...] = ()
+    decision: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

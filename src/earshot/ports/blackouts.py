@@ -52,6 +52,7 @@ class SealedMediaStore(Protocol):
         is one of `phones`, or of one of `devices` as long as the alias was that of the mapping or blank."""
         ...
 
-    async def renew(self, record_id: int, renewed: Renewed) -> bool:
-        """Say in the row what its media are now; False if there is no such row any more."""
+    async def renew(self, record_id: int, renewed: Renewed, object_name: str | None = None) -> bool:
+        """Say in the row what its media are now; False if there is no such row any more, or if its media lie elsewhere
+        than at `object_name` by now."""
         ...

@@ -55,8 +55,12 @@ RECORDING = (
     "FILENAME",
     "WARNINGS",
 )
-SESSION = ("SESSIONID", *PERSON, *DEVICE)
-BLACKOUT = (*DEVICE, *PERSON, "CALLINSTANCE", "COREIDENT")
+SESSION = (
+    *("SESSIONID", "AGENTID", "DEVICEALIAS", "SYS_USER", "CRM_USER", "COMPUTERNAME", "CALLID"),
+    *("GROUP", "GATE", "ANI", "DNIS"),
+    *(f"USER{number}" for number in range(1, 16)),
+    *("CALLDIRECTION", "COREIDENT"),
+)
 
 _ROWS = (
     EventType(name="CALLSTART", sentence="A call began, or began anew with the same call instance.", fields=CALL),
@@ -67,8 +71,13 @@ _ROWS = (
     EventType(
         name="RECORDINGSAVED", sentence="A recording is sealed and stored: CALLLIST finds it now.", fields=RECORDING
     ),
-    EventType(name="BLACKOUTSTART", sentence="A blackout began: what is said is not kept.", fields=BLACKOUT),
-    EventType(name="BLACKOUTSTOP", sentence="A blackout ended.", fields=BLACKOUT),
+    EventType(
+        name="RECORDINGDELETED",
+        sentence="A recording was deleted for good; REASON is the rule.",
+        fields=("RECORDID", "REASON"),
+    ),
+    EventType(name="BLACKOUTSTART", sentence="A blackout began: what is said is not kept.", fields=CALL),
+    EventType(name="BLACKOUTSTOP", sentence="A blackout ended.", fields=CALL),
     EventType(name="CHATSTART", sentence="A recording of an agent's screen alone began.", fields=SESSION),
     EventType(name="CHATUPDATE", sentence="The values of a screen session were changed.", fields=SESSION),
     EventType(name="CHATSTOP", sentence="A recording of an agent's screen alone ended.", fields=SESSION),
@@ -79,8 +88,8 @@ _ROWS = (
     ),
     EventType(
         name="AGENTSTATE",
-        sentence="The desktop of an agent connected, disconnected, or reported another window.",
-        fields=("AGENTID", "SYS_USER", "STATE"),
+        sentence="The desktop of an agent connected, disconnected, or reported another window; AWAY when it is gone.",
+        fields=("AGENTID", "SYS_USER", "COMPUTERNAME", "STATE"),
     ),
     EventType(
         name="EXPORTSTARTED", sentence="An export that takes its time began.", fields=("RECORDID", "FORMAT", "JOB")

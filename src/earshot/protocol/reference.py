@@ -94,7 +94,7 @@ def result_codes_page() -> str:
 
 ANY_COMMAND = {
     OK: "any: success",
-    "API_INVALID_REQUEST_TYPE": "any: TYPE is missing, or the command cannot come this way",
+    "API_INVALID_REQUEST_TYPE": "any: TYPE is missing, the command cannot come this way, or a permission is missing",
     "API_INVALID_MESSAGE_FORMAT": "any: the message cannot be read, or a value is too long or not acceptable",
     "API_REQUESTID_INVALID": "any: REQUESTID is missing, blank or longer than 64 characters",
     "API_UNKNOWN_MESSAGE_TYPE": "any: there is no such command",
@@ -108,9 +108,10 @@ def status_page(evidence: Mapping[str, Evidence]) -> str:
     """Command by parameter by return: what is done. Done is what a conformance case shows, sent to a real server."""
     parts = [
         "# Status\n",
-        "What of the command table is carried out: each parameter in each spelling, each value of a choice, each way to "
-        "name a device or a person, each answer. *done* means that at least one conformance case (`tests/conformance`), "
-        "sent to a running server, shows it; the number of cases follows, and for answers the first of them.\n",
+        "What of the command table is carried out: each parameter in each spelling, each value of a choice, each way "
+        "to name a device or a person, each answer. *done* means that at least one conformance case "
+        "(`tests/conformance`), sent to a running server, shows it; the number of cases follows, and for answers the "
+        "first of them.\n",
         "| Command | Parameters | Spellings | Lookups | Returns | Status |\n|---|---|---|---|---|---|",
     ]
     for name, command in COMMANDS.items():

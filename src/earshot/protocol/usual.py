@@ -18,7 +18,7 @@ from earshot.protocol.parameters import ID_LIMIT, Parameter
 
 MOST_ELEMENTS = 36
 """One more than CALLSTART has with all its parameters. Not above 49: an expression can refer to 99 groups."""
-SHORT_BYTES = 300
+SHORT_BYTES = 200
 SHORT_ELEMENTS = 8
 LONGEST_NAME = 64
 LAYOUTS_KEPT = 1024

@@ -28,9 +28,12 @@ from earshot.tasks import Spawner
 
 @dataclass(slots=True, kw_only=True)
 class House:
-    """What a service may use. `spawner` runs background tasks and ends them at stop; `settled` waits until what was
-    journalled is durable; `routes` are added to those of the HTTP port, behind the gate; `on_open` is awaited, in order,
-    when the store has opened, until each succeeds."""
+    """What a service may use.
+
+    `spawner` runs background tasks and ends them at stop; `settled` waits until what was journalled is durable;
+    `routes` are added to those of the HTTP port, behind the gate; `on_open` is awaited, in order, when the store has
+    opened, until each succeeds.
+    """
 
     settings: Settings
     clock: Clock

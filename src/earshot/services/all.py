@@ -8,16 +8,23 @@ from earshot.services import (
     capture,
     events,
     exports,
+    ledger,
     mail,
     preferences,
     rest,
+    retention,
+    schedules,
+    tryit,
     webhooks,
 )
 
 SERVICES: tuple[Service, ...] = (
     access.start,
     audit.start,
+    ledger.start,
+    retention.start,
     blackouts.start,
+    schedules.start,
     events.start,
     exports.start,
     mail.start,
@@ -25,4 +32,5 @@ SERVICES: tuple[Service, ...] = (
     preferences.start,
     capture.start,
     rest.start,
+    tryit.start,
 )

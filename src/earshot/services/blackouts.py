@@ -6,6 +6,7 @@ from earshot.actor import SYSTEM
 from earshot.core.blackouts import Blackouts, Removers
 from earshot.core.resealing import Resealing, Rewritten
 from earshot.services import House
+from earshot.services.ledger import log_rewriting
 from earshot.store.sql.blackouts import SqlBlackouts
 
 
@@ -23,6 +24,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
             sha256_before=rewritten.before,
             sha256=rewritten.after,
         )
+        await log_rewriting(house.context.ledger, rewritten)
         if house.context.exports is not None:
             house.context.exports.forget(rewritten.before)
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from starlette.routing import Route
 
 from earshot.api.chats import chat_fields
+from earshot.api.context import Context
 from earshot.api.permissions import PLAYBACK, SEARCH
 from earshot.capture.in_process import InProcessAgent
 from earshot.capture.probing import duration_of
@@ -15,7 +16,7 @@ from earshot.capture.registry import Registry
 from earshot.core.chat_intake import Intake
 from earshot.core.chats import ChatSettings, ScreenSessions
 from earshot.engine.chat_values import Chat
-from earshot.ports.capture import Hello
+from earshot.ports.capture import Desktop, Hello
 from earshot.services import House
 from earshot.store.sql.screens import SqlScreens
 from earshot.tasks import Spawner
@@ -34,6 +35,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     screens = SqlScreens(house.database)
     desktops = Registry(house.clock, settings.desktop_away_s)
     context.screens, context.desktops = screens, desktops
+    desktops.on_state = lambda seen: context.publish("AGENTSTATE", agent_fields(context, seen))
     intake = Intake(
         recorder,
         house.storage,
@@ -60,6 +62,20 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     house.routes += [
         Route("/screens", page(pages.listed, SEARCH), methods=["GET"]),
         Route("/screens/{number:int}/{segment:int}", page(pages.segment, SEARCH, PLAYBACK), methods=["GET"]),
+    ]
+
+
+def agent_fields(context: Context, seen: Desktop) -> list[tuple[str, str]]:
+    """What AGENTSTATE says: whose desktop it is, where that is known, and its STATUS as AGENTWINDOW shows it."""
+    user = seen.username.rpartition("\\")[2]
+    agent = context.directory.by_sys_user.get(seen.username.casefold()) or context.directory.by_sys_user.get(
+        user.casefold()
+    )
+    return [
+        ("AGENTID", str(agent.user_id) if agent else ""),
+        ("SYS_USER", seen.username),
+        ("COMPUTERNAME", seen.computer),
+        ("STATE", seen.status),
     ]
 
 

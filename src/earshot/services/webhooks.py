@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import structlog
 
@@ -25,17 +26,22 @@ from earshot.tasks import Spawner
 
 log = structlog.get_logger(__name__)
 
-BATCH_S = 0.2
-"""How long events are collected before they are written together."""
-LOOK_S = 1.0
-"""How often it is looked whether webhooks were added, changed or removed, by whichever process."""
 COUNT_S = 30.0
-RETRY_S = 2.0
-HELD_IN_MEMORY = 20_000
-"""Deliveries that wait for the database at most; what comes then is counted and dropped."""
 HELD_FOR_ONE = 100_000
 """Deliveries that wait for one webhook at most."""
 WRITTEN_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Events are collected for `batch_s` before they are written together; every `look_s` it is looked whether webhooks
+    were added, changed or removed, by whichever process; `retry_s` after the database was away it is tried again, and
+    at most `held` deliveries wait for it in memory: what comes then is counted and dropped."""
+
+    batch_s: float = 0.2
+    look_s: float = 1.0
+    retry_s: float = 2.0
+    held: int = 20_000
 
 
 async def start(house: House, undo: AsyncExitStack) -> None:
@@ -69,6 +75,7 @@ class WebhookService:
         spawner: Spawner,
         retries: Retries,
         chance: Callable[[], float] = random.random,
+        pace: Pace = Pace(),
     ) -> None:
         self._store = store
         self._hub = hub
@@ -77,6 +84,7 @@ class WebhookService:
         self._spawner = spawner
         self._retries = retries
         self._chance = chance
+        self._pace = pace
         self._hooks: dict[int, Webhook] = {}
         self._couriers: dict[int, tuple[Courier, asyncio.Task[None]]] = {}
         self._waiting: list[Delivery] = []
@@ -107,11 +115,21 @@ class WebhookService:
         except StoreUnavailable as away:
             log.error("webhook_events_lost", why=str(away), count=len(self._waiting))
 
+    @property
+    def active(self) -> frozenset[int]:
+        """The webhooks that events go to now."""
+        return frozenset(self._hooks)
+
+    @property
+    def held(self) -> int:
+        """Deliveries that wait in memory to be written."""
+        return len(self._waiting)
+
     # --- which webhooks there are -----------------------------------------------------------------------------------
 
     async def _look_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._pace.look_s)
             try:
                 await self._look()
             except StoreUnavailable:
@@ -148,7 +166,7 @@ class WebhookService:
     def _heard(self, events: list[Event]) -> None:
         for ident, hook in self._hooks.items():
             wanted = [event for event in events if not hook.types or event.type in hook.types]
-            room = HELD_IN_MEMORY - len(self._waiting)
+            room = self._pace.held - len(self._waiting)
             if self._backlogs.get(ident, Backlog()).waiting >= HELD_FOR_ONE:
                 room = 0
             if len(wanted) > room:
@@ -168,15 +186,15 @@ class WebhookService:
         while True:
             await self._news.wait()
             self._news.clear()
-            await asyncio.sleep(BATCH_S)
+            await asyncio.sleep(self._pace.batch_s)
             try:
                 await self._write()
             except StoreUnavailable:
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(self._pace.retry_s)
                 self._news.set()
             except Exception:
                 log.exception("webhook_events_not_written")
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(self._pace.retry_s)
                 self._news.set()
 
     async def _write(self) -> None:

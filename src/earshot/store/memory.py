@@ -5,7 +5,7 @@ changing, so that every change is one transaction here too.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,12 +45,14 @@ class MemoryStore:
     """The port `earshot.ports.Store` without a database. `unavailable` makes every method fail, as a lost database.
 
     `group_phones` and `user_roles` are what `MemoryAccess` keeps of phones (by GROUPID) and users (by USERID).
+    `updated` is told the columns that change of a recording (`MemoryRetention`).
     """
 
     def __init__(self, clock: Clock) -> None:
         self.unavailable = False
         self.group_phones: dict[int, set[str]] = {}
         self.user_roles: dict[int, set[int]] = {}
+        self.updated: Callable[[int, dict[str, Any]], None] = lambda record_id, columns: None
         self._clock = clock
         self._recordings: dict[int, tuple[SealedRecording, tuple[str, ...]]] = {}
         self._recording_keys: dict[str, int] = {}
@@ -144,11 +146,12 @@ class MemoryStore:
     async def update_recording(self, record_id: int, changes: dict[str, Any]) -> bool:
         """See `earshot.ports.Store.update_recording`."""
         self._answer()
-        changed_columns(changes)
+        columns = changed_columns(changes)
         if record_id not in self._recordings:
             return False
         sealed, warnings = self._recordings[record_id]
         self._recordings[record_id] = (replace(sealed, variables=sealed.variables.changed(changes)), warnings)
+        self.updated(record_id, columns)
         return True
 
     async def all_objects(self) -> AsyncIterator[tuple[str, str, int]]:
@@ -168,7 +171,7 @@ class MemoryStore:
                 self._calls[len(self._calls) + 1] = call
             for sealed in call.recordings:
                 if sealed.key not in self._recording_keys:
-                    ident = len(self._recordings) + 1
+                    ident = len(self._recording_keys) + 1
                     self._recording_keys[sealed.key] = ident
                     self._recordings[ident] = (sealed, call.warnings)
         return [tuple(self._recording_keys[sealed.key] for sealed in call.recordings) for call in calls]
@@ -180,7 +183,7 @@ class MemoryStore:
         self._answer()
         order = sorted(((call.started_at, ident) for ident, call in self._calls.items()), reverse=True)
         found = [
-            (ident, replace(self._calls[ident], recordings=(), metadata=()))
+            (ident, replace(self._calls[ident], recordings=(), metadata=(), decision={}))
             for started_at, ident in order
             if verdict in (None, self._calls[ident].verdict) and (before is None or (started_at, ident) < before)
         ]

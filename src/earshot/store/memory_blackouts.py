@@ -58,12 +58,14 @@ class MemoryBlackouts:
             lambda one: one.recording_time < until and one.recording_time + one.duration_s > since and is_theirs(one)
         )
 
-    async def renew(self, record_id: int, renewed: Renewed) -> bool:
+    async def renew(self, record_id: int, renewed: Renewed, object_name: str | None = None) -> bool:
         """See `SealedMediaStore.renew`."""
         self._store._answer()
         if record_id not in self._store._recordings:
             return False
         sealed, warnings = self._store._recordings[record_id]
+        if object_name not in (None, sealed.object_name):
+            return False
         changed = replace(
             sealed,
             audio_sha256=renewed.audio_sha256,

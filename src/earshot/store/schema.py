@@ -5,6 +5,8 @@ from earshot.store import (
     audit_tables,
     outbox_tables,
     preference_tables,
+    retention_tables,
+    schedule_tables,
     screen_tables,
     tables,
     webhook_tables,
@@ -18,5 +20,7 @@ TABLE_MODULES = (
     webhook_tables,
     screen_tables,
     preference_tables,
+    schedule_tables,
+    retention_tables,
 )
 METADATA = tables.METADATA

@@ -104,6 +104,7 @@ CALLS = sa.Table(
     _text("participants", "JSON list of objects: who took part"),
     _text("leniencies", "JSON object: accepted breaches of the signalling standards, times each"),
     _text("metadata", "JSON list: the recording metadata documents as they came"),
+    sa.Column("decision", sa.Text, nullable=True, comment="JSON object: what schedules decided"),
     sqlite_autoincrement=True,
 )
 

@@ -4,9 +4,13 @@ Not here: XML (siprec.py). The one rule: the result is the same value as that of
 to know the difference.
 """
 
+import re
+
 from earshot.telephony.recording_metadata import End, Participant, ParticipantStreams, RecordingMetadata, Stream
 from earshot.telephony.sip.headers import BadHeader, Params, param, parse_name_addr, parse_uri, split_list
 from earshot.telephony.sip.message import Headers
+
+_NAMES_AN_END = re.compile("x-(near|far)end", re.IGNORECASE)
 
 
 def metadata_in_headers(headers: Headers) -> RecordingMetadata | None:
@@ -19,8 +23,11 @@ def _built_in_bridge(headers: Headers) -> RecordingMetadata | None:
 
     The parameters stand inside the URI or behind it. The near end is the phone; `x-farendaddr` is who it talks to.
     """
+    text = headers.first("From")
+    if not _NAMES_AN_END.search(text):
+        return None
     try:
-        sender = parse_name_addr(headers.first("From"))
+        sender = parse_name_addr(text)
     except BadHeader:
         return None
     uri = parse_uri(sender.uri)

@@ -6,6 +6,7 @@ and every codec we can decode stays in, because clients send what they like of i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from earshot.errors import BadInput
@@ -187,7 +188,7 @@ def _media_line(section: list[tuple[str, str]], host: str, direction: Direction)
         formats=formats,
         host=_host(section, host),
         direction=_direction(attributes, direction),
-        codecs=_codecs(formats, attributes),
+        codecs=_codecs(formats, tuple(pair for pair in attributes if pair[0] in ("rtpmap", "fmtp"))),
         label=named.get("label", ""),
         ptime=named.get("ptime", ""),
         rtcp_mux="rtcp-mux" in named,
@@ -204,13 +205,13 @@ def _port(text: str) -> int:
     return max(_number(text.partition("/")[0], 65535), 0)
 
 
-def _codecs(formats: tuple[str, ...], attributes: tuple[tuple[str, str], ...]) -> tuple[Codec, ...]:
-    """The payload types of a media line in its order, once each; those that nothing explains are left out."""
+@lru_cache(maxsize=1024)
+def _codecs(formats: tuple[str, ...], maps: tuple[tuple[str, str], ...]) -> tuple[Codec, ...]:
+    """The payload types of a media line in its order, once each; those that nothing explains are left out. `maps` are
+    its rtpmap and fmtp lines. One phone system says the same in every call."""
     mapped: dict[int, tuple[str, int, int]] = {}
     fmtp: dict[int, str] = {}
-    for name, value in attributes:
-        if name not in ("rtpmap", "fmtp"):
-            continue
+    for name, value in maps:
         number, _, rest = value.partition(" ")
         payload_type = _number(number, 127)
         if payload_type < 0:

@@ -57,12 +57,13 @@ class BadMetadata(BadInput):
 
 def parse_metadata(document: bytes) -> RecordingMetadata:
     """Read one document. Raises BadMetadata, nothing else."""
-    root = _root(document)
-    if _name(root) not in ("recording", "recording_metadata"):
+    top = _root(document)
+    root = _Element(top, str(top.tag))
+    if root.name not in ("recording", "recording_metadata"):
         raise BadMetadata("not a recording metadata document")
-    by_name: dict[str, list[etree._Element]] = {}
-    for child in _children(root):
-        by_name.setdefault(_name(child), []).append(child)
+    by_name: dict[str, list[_Element]] = {}
+    for child in root.children:
+        by_name.setdefault(child.name, []).append(child)
     gone = {
         _id(item, "participant")
         for item in by_name.get("participantsessionassoc", ())
@@ -74,7 +75,7 @@ def parse_metadata(document: bytes) -> RecordingMetadata:
     mode = _text(root, "datamode") or root.get("datamode") or root.get("dataMode") or "complete"
     return RecordingMetadata(
         data_mode="partial" if mode.lower() == "partial" else "complete",
-        namespace=etree.QName(root).namespace or "",
+        namespace=root.tag[1:].partition("}")[0] if root.tag.startswith("{") else "",
         sessions=tuple(_session(item) for item in by_name.get("session", ())),
         participants=_once(participants),
         streams=tuple(_stream(item) for item in by_name.get("stream", ())),
@@ -122,29 +123,47 @@ def _local(tag: str) -> str:
     return tag.rpartition("}")[2].lower()
 
 
-def _name(element: etree._Element) -> str:
-    return _local(str(element.tag))
+class _Element:
+    """An element with all that is below it: looked at many times, which on the parser's own is costly. `name` is the
+    local one in lower case."""
+
+    __slots__ = ("_attributes", "children", "name", "tag", "text")
+
+    def __init__(self, element: etree._Element, tag: str) -> None:
+        self.name = _local(tag)
+        self.tag = tag
+        self._attributes: dict[str, str] = dict(element.items())  # type: ignore[arg-type]
+        self.text = (element.text or "").strip()
+        self.children = [_Element(child, tag) for child in element if isinstance(tag := child.tag, str)]
+
+    def get(self, name: str) -> str | None:
+        """The value of an attribute."""
+        return self._attributes.get(name)
+
+    def below(self) -> "Iterator[_Element]":
+        """Every element inside this one, in document order."""
+        for child in self.children:
+            yield child
+            yield from child.below()
 
 
-def _children(element: etree._Element) -> Iterator[etree._Element]:
-    return (child for child in element if isinstance(child.tag, str))
+def _child(element: _Element, name: str) -> _Element | None:
+    for child in element.children:
+        if child.name == name:
+            return child
+    return None
 
 
-def _child(element: etree._Element, name: str) -> etree._Element | None:
-    return next((child for child in _children(element) if _name(child) == name), None)
-
-
-def _text(element: etree._Element, name: str) -> str:
+def _text(element: _Element, name: str) -> str:
     child = _child(element, name)
-    return (child.text or "").strip()[:MAX_VALUE_CHARACTERS] if child is not None else ""
+    return child.text[:MAX_VALUE_CHARACTERS] if child is not None else ""
 
 
-def _texts(element: etree._Element, name: str) -> list[str]:
-    found = (item for item in element.iter() if isinstance(item.tag, str) and _name(item) == name)
-    return [text for item in found if (text := (item.text or "").strip()[:MAX_VALUE_CHARACTERS])]
+def _texts(element: _Element, name: str) -> list[str]:
+    return [item.text[:MAX_VALUE_CHARACTERS] for item in element.below() if item.name == name and item.text]
 
 
-def _id(element: etree._Element, kind: str) -> str:
+def _id(element: _Element, kind: str) -> str:
     """The id of an element: `id`, `<kind>_id`, `<kind>id`, or a bare `<kind>` attribute, whichever is there."""
     for name in ("id", f"{kind}_id", f"{kind}id", f"{kind}-id", kind):
         value = element.get(name)
@@ -153,7 +172,7 @@ def _id(element: etree._Element, kind: str) -> str:
     return _text(element, "id")
 
 
-def _reference(element: etree._Element, kind: str) -> str:
+def _reference(element: _Element, kind: str) -> str:
     for name in (f"{kind}_id", f"{kind}id", f"{kind}-id", kind):
         value = element.get(name)
         if value is not None:
@@ -161,19 +180,19 @@ def _reference(element: etree._Element, kind: str) -> str:
     return _text(element, kind) or _text(element, f"{kind}_id")
 
 
-def _session(element: etree._Element) -> Session:
+def _session(element: _Element) -> Session:
     started = _text(element, "start-time") or _text(element, "starttime") or _text(element, "associate-time")
     group = _text(element, "group-ref") or _reference(element, "group")
     return Session(_id(element, "session"), group, started, _text(element, "sipsessionid"))
 
 
-def _stream(element: etree._Element) -> Stream:
+def _stream(element: _Element) -> Stream:
     label = _text(element, "label") or (element.get("label") or "").strip()
     mixed = _text(element, "mode").lower() == "mixed"
     return Stream(_id(element, "stream"), label, _reference(element, "session"), mixed)
 
 
-def _participant(element: etree._Element, gone: set[str]) -> Participant:
+def _participant(element: _Element, gone: set[str]) -> Participant:
     identity = _id(element, "participant")
     named = _child(element, "nameid")
     aor = name = ""
@@ -194,17 +213,17 @@ def _once(participants: list[Participant]) -> tuple[Participant, ...]:
     return tuple(kept.values())
 
 
-def _stream_ids(element: etree._Element) -> tuple[list[str], list[str]]:
+def _stream_ids(element: _Element) -> tuple[list[str], list[str]]:
     """The streams that are sent and those that are received, by the children of one element."""
     ids: dict[str, list[str]] = {"send": [], "recv": []}
-    for child in _children(element):
-        known = ids.get(_name(child))
-        if known is not None and (identity := (child.text or "").strip() or _id(child, "stream")):
+    for child in element.children:
+        known = ids.get(child.name)
+        if known is not None and (identity := child.text or _id(child, "stream")):
             known.append(identity)
     return ids["send"], ids["recv"]
 
 
-def _associations(by_name: dict[str, list[etree._Element]]) -> tuple[ParticipantStreams, ...]:
+def _associations(by_name: dict[str, list[_Element]]) -> tuple[ParticipantStreams, ...]:
     """From participantstreamassoc elements, and from send and recv inside participants (pre-RFC dialects)."""
     merged: dict[str, ParticipantStreams] = {}
     for kind in ("participant", "participantstreamassoc"):
@@ -222,19 +241,16 @@ def _associations(by_name: dict[str, list[etree._Element]]) -> tuple[Participant
     return tuple(merged.values())
 
 
-def _vendor(element: etree._Element) -> dict[str, str]:
+def _vendor(element: _Element) -> dict[str, str]:
     """Vendor facts anywhere below. An element that only holds others (callType) has the name of its first for value."""
     facts: dict[str, str] = {}
-    for item in element.iter():
-        if item is element or not isinstance(item.tag, str):
-            continue
-        name = VENDOR_FACTS.get(_name(item))
+    for item in element.below():
+        name = VENDOR_FACTS.get(item.name)
         if name is None:
             continue
-        text = (item.text or "").strip()
-        inner = next(_children(item), None)
-        if not text and inner is not None:
-            text = etree.QName(inner).localname
+        text = item.text
+        if not text and item.children:
+            text = item.children[0].tag.rpartition("}")[2]
         if text:
             facts.setdefault(name, text[:MAX_VALUE_CHARACTERS])
     return facts

@@ -17,6 +17,7 @@ from earshot.actor import Actor
 from earshot.api.audit import AuditTrail, NoTrail
 from earshot.api.live import LiveSource
 from earshot.api.media import Exporter
+from earshot.api.retention import RetentionDesk
 from earshot.api.tokens import PersonMaker
 from earshot.clock import Clock
 from earshot.ports import Storage, Store
@@ -62,6 +63,7 @@ class Console:
     zone: tzinfo | None = None
     audit: AuditTrail = field(default_factory=NoTrail)
     terms: Callable[[], Awaitable[Terms]] | None = None
+    retention: RetentionDesk | None = None
     _templates: Environment = field(init=False)
 
     def __post_init__(self) -> None:

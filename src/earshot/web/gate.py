@@ -32,7 +32,8 @@ REST: Final = "/api/"
 other sites, because a browser may send those by itself."""
 THIS_MACHINE: Final = Actor(kind="system", name="metrics", permissions=frozenset({SYSTEM_STATUS}))
 """Who reads the figures from this machine itself, without a login."""
-OPEN_PATHS: Final = frozenset({"/login", "/whoami", "/healthz", WEB_API})
+LEDGER_KEY: Final = "/.well-known/earshot-ledger.json"
+OPEN_PATHS: Final = frozenset({"/login", "/whoami", "/healthz", WEB_API, LEDGER_KEY})
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(

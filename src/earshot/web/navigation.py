@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from earshot.actor import Actor
-from earshot.api.permissions import API_TOKENS, AUDIT_TRAIL, SEARCH, SYSTEM_CONFIGURATION, SYSTEM_STATUS
+from earshot.api.permissions import (
+    API_TOKENS,
+    ARCHIVE_ADMINISTRATION,
+    AUDIT_TRAIL,
+    DELETE,
+    LEGAL_HOLD,
+    SCHEDULING,
+    SEARCH,
+    SYSTEM_CONFIGURATION,
+    SYSTEM_STATUS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +34,13 @@ LINKS: Final = (
     Link("/recordings", "Recordings", (SEARCH,)),
     Link("/calls", "Calls", (SYSTEM_STATUS,)),
     Link("/screens", "Screens", (SEARCH,)),
+    Link("/schedules", "Schedules", (SCHEDULING,)),
+    Link("/holds", "Holds", (LEGAL_HOLD,)),
+    Link("/deleted", "Deleted", (ARCHIVE_ADMINISTRATION, DELETE)),
     Link("/mail", "Mail", (SYSTEM_CONFIGURATION,)),
     Link("/audit", "Audit trail", (AUDIT_TRAIL,)),
     Link("/tokens", "Tokens", (API_TOKENS,)),
+    Link("/tryit", "Try it", (API_TOKENS, SYSTEM_CONFIGURATION)),
 )
 
 

@@ -4,7 +4,7 @@ Files are sent by `replies`. The one rule: the sealed WAV is served as it lies i
 made by the exporter.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -69,7 +69,15 @@ class Recordings:
         found = await call_of(self._console.store, row)
         number, call = found or (None, None)
         values = {"row": row, "sealed": row.sealed, "number": number, "call": call}
+        values |= await self._stay(row.record_id)
         return self._console.page(request, "recording.html", values | {"facts": facts(row.sealed.variables)})
+
+    async def _stay(self, record_id: int) -> dict[str, Any]:
+        """Until when it is kept, and by which holds."""
+        desk = self._console.retention
+        if desk is None:
+            return {"kept": None, "holds": []}
+        return {"kept": await desk.kept.kept(record_id), "holds": await desk.kept.holds_of(record_id)}
 
     async def peaks(self, request: Request) -> Response:
         """What the player draws, as JSON."""

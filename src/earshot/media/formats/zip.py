@@ -8,7 +8,7 @@ sizes and checksums of the members decide every byte that is not theirs, so that
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Protocol
 
 from earshot.errors import BadInput
 
@@ -21,6 +21,19 @@ UTF8 = 0x0800
 MOST = 0xFFFFFFFF
 MOST_MEMBERS = 0xFFFF
 MOST_DIRECTORY = 64 << 20
+
+
+class Seekable(Protocol):
+    """A file that is read from anywhere."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes; fewer at the end."""
+        ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go there, as every file."""
+        ...
+
 
 Moment = tuple[int, int, int, int, int, int]
 """Year, month, day, hour, minute, second."""
@@ -113,7 +126,7 @@ class ZipLayout:
         )
 
 
-def read_zip(file: BinaryIO, most: int = MOST) -> list[Placed]:
+def read_zip(file: Seekable, most: int = MOST) -> list[Placed]:
     """The members of a ZIP as `ZipLayout` writes it. Raises BadInput for any byte outside the members that is not as
     it must be; the bytes of the members are the reader's to check."""
     size = file.seek(0, 2)
@@ -170,7 +183,7 @@ def _cut(data: bytes, at: int, size: int) -> bytes:
     return data[at : at + size]
 
 
-def _at(file: BinaryIO, at: int, size: int) -> bytes:
+def _at(file: Seekable, at: int, size: int) -> bytes:
     if at < 0 or size < 0 or size > MOST_DIRECTORY * 2:
         raise BadInput("too short for a ZIP")
     file.seek(at)

@@ -5,6 +5,7 @@ Only data lives here. The one rule: an export either is the whole media or an er
 
 from earshot.protocol import parameters as p
 from earshot.protocol.command import HTTP_ONLY, Command, Return, When, needs
+from earshot.protocol.commands.imports import DATABASE
 
 NO_FILE = Return(label="API_FILE_NOT_FOUND", sentence="There is no such recording, or its media is gone.")
 FORMAT = Return(label="API_INVALID_MESSAGE_FORMAT", sentence="A parameter is missing or not acceptable.")
@@ -26,7 +27,7 @@ EXPORT = Command(
             when=(When(name="ENCRYPT", values=("Y",)), When(name="MEDIA_FORMAT", values=("CAV",))),
         ),
     ),
-    returns=(NO_FILE, FORMAT, NO_SPACE, OVER_TCP),
+    returns=(NO_FILE, FORMAT, NO_SPACE, OVER_TCP, DATABASE),
     doors=HTTP_ONLY,
     notes=(
         "On success the answer is the media itself, as an attachment.",
@@ -45,7 +46,7 @@ def _several(name: str, sentence: str, note: str) -> Command:
         sentence=sentence,
         parameters=(p.IDENT, p.MEDIA_FORMAT),
         requires=(needs("IDENT", "MEDIA_FORMAT"),),
-        returns=(NO_FILE, FORMAT, NO_SPACE, OVER_TCP),
+        returns=(NO_FILE, FORMAT, NO_SPACE, OVER_TCP, DATABASE),
         doors=HTTP_ONLY,
         notes=(
             "On success the answer is the media itself, as an attachment.",

@@ -206,7 +206,7 @@ COMBINEDEMAIL = Command(
         p.FROMADDRESS,
         p.FROMNAME,
         p.IDENT,
-        replace(p.UNIQUEID, spellings=("UNIQUE_ID", "UNIQUEFIELD"), meaning="Name of the field that IDENT holds."),
+        replace(p.UNIQUEID, spellings=("UNIQUE_ID", "UNIQUE_FIELD"), meaning="Name of the field that IDENT holds."),
         p.MEDIA_FORMAT,
     ),
     requires=(needs("TOADDRESS", "TONAME", "FROMADDRESS", "FROMNAME", "IDENT", "UNIQUEID"),),
@@ -238,7 +238,11 @@ AGENTWINDOW = Command(
     requires=(
         any_of("COMPUTERNAME", "USERNAME", label=AGENT_NOT_FOUND, message="Could not find an agent: none named"),
     ),
-    returns=(DONE, Return(label="API_AGENT_NOT_FOUND", sentence="Nobody is named or found."), DATABASE),
+    returns=(
+        DONE,
+        Return(label="API_AGENT_NOT_FOUND", sentence="Nobody is named or found."),
+        replace(DATABASE, never="Never: the answer comes from memory, also while the database is away."),
+    ),
     reply=(
         ("DOMAIN", "uptivity.com"),
         ("IPADDRESS", "10.100.5.91"),

@@ -3,6 +3,8 @@
 Only data lives here. The one rule: `reply` shows the layout of the specification's examples (reference.md 14.3).
 """
 
+from dataclasses import replace
+
 from earshot.protocol import parameters as p
 from earshot.protocol.command import Command, Return, one_device
 from earshot.protocol.results import Node, Shape
@@ -124,7 +126,7 @@ CHANNELS = Command(
     name="CHANNELS",
     family="status",
     sentence="Shows the state of every recording channel.",
-    returns=(OK, DATABASE),
+    returns=(OK, replace(DATABASE, never="Never: the answer comes from memory, also while the database is away.")),
     reply=(
         ("COUNT", "1"),
         (

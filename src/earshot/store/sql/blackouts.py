@@ -66,7 +66,7 @@ class SqlBlackouts:
             sa.or_(*whose),
         )
 
-    async def renew(self, record_id: int, renewed: Renewed) -> bool:
+    async def renew(self, record_id: int, renewed: Renewed, object_name: str | None = None) -> bool:
         """See `SealedMediaStore.renew`."""
         values: dict[str, Any] = {
             "audio_hash": renewed.audio_sha256,
@@ -76,7 +76,8 @@ class SqlBlackouts:
             "gaps": document(renewed.gaps),
         }
         async with self._database.write() as connection:
-            changed = await connection.execute(sa.update(RECORDINGS).where(R.ident == record_id).values(values))
+            same = [R.ident == record_id, *([] if object_name is None else [R.object_name == object_name])]
+            changed = await connection.execute(sa.update(RECORDINGS).where(*same).values(values))
             return changed.rowcount > 0
 
 

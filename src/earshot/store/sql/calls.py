@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from earshot.ports import FinishedCall
 from earshot.store.database import Database, Insert, Query
+from earshot.store.retention_tables import DELETIONS
 from earshot.store.sql.recordings import WITH_AGENT
 from earshot.store.sql.rows import (
     CALL_COLUMNS,
@@ -30,7 +31,8 @@ KEYS_AT_ONCE = 500
 
 NEW_CALLS, NEW_RECORDINGS = Insert(CALLS), Insert(RECORDINGS)
 COUNTS = Query(sa.select(CALLS.c.verdict, CALLS.c.reason, sa.func.count()).group_by(CALLS.c.verdict, CALLS.c.reason))
-ONE_CALL = Query(sa.select(*CALL_COLUMNS, CALLS.c.metadata).where(CALLS.c.ident == bindparam("ident")))
+WHOLE_CALL = (*CALL_COLUMNS, CALLS.c.metadata, CALLS.c.decision)
+ONE_CALL = Query(sa.select(*WHOLE_CALL).where(CALLS.c.ident == bindparam("ident")))
 CALL_NUMBER = Query(sa.select(CALLS.c.ident).where(CALLS.c.key == bindparam("key")))
 RECORDINGS_OF_CALL = Query(
     sa.select(*WHOLE_COLUMNS)
@@ -74,6 +76,7 @@ class Calls:
         async with self._database.write() as connection:
             await NEW_CALLS.run(connection, [call_row(call) for call in calls])
             numbers = await _numbers(connection, RECORDINGS, list(sealed_here))
+            numbers |= await _numbers(connection, DELETIONS, [key for key in sealed_here if key not in numbers])
             new = [
                 recording_row(sealed, call.warnings)
                 for key, (sealed, call) in reversed(sealed_here.items())
@@ -81,7 +84,7 @@ class Calls:
             ]
             if new:
                 await NEW_RECORDINGS.run(connection, new)
-                numbers = await _numbers(connection, RECORDINGS, list(sealed_here))
+                numbers |= await _numbers(connection, RECORDINGS, list(sealed_here))
         return [tuple(numbers[sealed.key] for sealed in call.recordings) for call in calls]
 
     async def calls(
@@ -104,7 +107,8 @@ class Calls:
             _, listed = as_call(row)
             sealed = await self._database.read(RECORDINGS_OF_CALL, call_key=listed.key)
             recordings = tuple(as_whole_recording(one).sealed for one in sealed)
-            return as_call(row, metadata=tuple(orjson.loads(row[-1])), recordings=recordings)[1]
+            decision = orjson.loads(row[-1] or "{}")
+            return as_call(row, metadata=tuple(orjson.loads(row[-2])), recordings=recordings, decision=decision)[1]
         return None
 
     async def call_number(self, key: str) -> int | None:

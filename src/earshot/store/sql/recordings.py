@@ -27,6 +27,7 @@ from earshot.store.fields import (
     checked_lookup,
 )
 from earshot.store.sql import sight
+from earshot.store.sql.retention import restamp
 from earshot.store.sql.rows import LIST_COLUMNS, WHOLE_COLUMNS, as_recording, as_whole_recording
 from earshot.store.sql.sight import power_of_two, unindexed
 from earshot.store.tables import PARTIAL, RECORDINGS, USERS, filled
@@ -288,6 +289,7 @@ class Recordings:
                 statement = sa.select(R.ident).where(R.ident == record_id)
                 return (await connection.execute(statement)).first() is not None
             changed = await connection.execute(sa.update(RECORDINGS).where(R.ident == record_id).values(columns))
+            await restamp(connection, record_id, columns)
             return changed.rowcount > 0
 
     async def all_objects(self) -> AsyncIterator[tuple[str, str, int]]:

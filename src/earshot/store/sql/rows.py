@@ -74,7 +74,8 @@ USER_COLUMNS = (USERS.c.ident, *(USERS.c[name] for name in PERSON))
 INSERTED_RECORDING = (*SEALED.values(), "warnings", *VARIABLE_NAMES, "legs", "gaps", "peaks")
 """What `recording_row` gives."""
 
-INSERTED_CALL = (*CALL, "warnings", "announced_by", *VARIABLE_NAMES, "participants", "leniencies", "metadata")
+DOCUMENTS = ("participants", "leniencies", "metadata", "decision")
+INSERTED_CALL = (*CALL, "warnings", "announced_by", *VARIABLE_NAMES, *DOCUMENTS)
 """What `call_row` gives."""
 
 for _table, _names in ((RECORDINGS, INSERTED_RECORDING), (CALLS, INSERTED_CALL)):
@@ -190,6 +191,7 @@ def call_row(call: FinishedCall) -> Row:
         document(call.participants),
         document(call.leniencies),
         document(call.metadata),
+        document(call.decision) if call.decision else None,
     )
 
 

@@ -5,7 +5,8 @@ Not here: transactions, timers, sockets. The one rule: everything that answering
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Literal, Self
 
 Refresher = Literal["", "us", "them"]
@@ -65,7 +66,7 @@ class Dialog:
 
     def changed(self, **changes: Any) -> Self:
         """A copy with these fields set."""
-        return replace(self, **changes)
+        return type(self)(**dict(zip(_NAMES, _VALUES(self), strict=True)) | changes)
 
     def counted(self, names: tuple[str, ...]) -> Self:
         """A copy in which these leniencies are counted."""
@@ -74,11 +75,11 @@ class Dialog:
         counts = dict(self.leniencies)
         for name in names:
             counts[name] = counts.get(name, 0) + 1
-        return replace(self, leniencies=counts)
+        return self.changed(leniencies=counts)
 
     def to_state(self) -> dict[str, Any]:
         """The dialog as plain JSON-able values."""
-        state: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+        state: dict[str, Any] = dict(zip(_NAMES, _VALUES(self), strict=True))
         state["peer"] = [self.peer.transport, self.peer.host, self.peer.port, self.peer.connection_id]
         for name in ("route_set", "ports", "labels"):
             state[name] = list(state[name])
@@ -89,9 +90,12 @@ class Dialog:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The dialog of `to_state()`. Fields it does not know are left out, missing ones take their defaults."""
-        known = {item.name for item in fields(cls)}
-        values = {name: value for name, value in state.items() if name in known}
+        values = {name: value for name, value in state.items() if name in _NAMES}
         values["peer"] = Peer(*state["peer"])
         for name in ("route_set", "ports", "labels"):
             values[name] = tuple(values.get(name, ()))
         return cls(**values)
+
+
+_NAMES = tuple(item.name for item in fields(Dialog))
+_VALUES = attrgetter(*_NAMES)

@@ -49,7 +49,6 @@ class SessionRefused:
 
     dialog_key: str
     status: int
-    metadata: tuple[bytes, ...]
     request: Request
 
 

@@ -5,7 +5,7 @@ read at all raises BadHeader, and nothing else is ever raised.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from earshot.errors import BadInput
 
@@ -15,6 +15,7 @@ Params = tuple[tuple[str, str | None], ...]
 MAX_CSEQ = 2**31 - 1
 
 _SPACED_SLASH = re.compile(r"\s*/\s*")
+_PLAIN_VALUE = re.compile(r'[^ \t",;<>()\\]+')
 
 
 class BadHeader(BadInput):
@@ -36,6 +37,8 @@ def _quoted_end(text: str, start: int) -> int:
 
 def split_outside(text: str, separator: str) -> list[str]:
     """`text` cut at `separator`, which does not count inside quotes and angle brackets; pieces are stripped."""
+    if separator not in text:
+        return [text.strip()]
     if '"' not in text and "<" not in text:
         return [piece.strip() for piece in text.split(separator)]
     pieces, begin, place, depth = [], 0, 0, 0
@@ -64,7 +67,7 @@ def split_list(values: list[str]) -> list[str]:
 def unquoted(text: str) -> str:
     """`text` without surrounding quotes and without the backslashes of quoted pairs."""
     text = text.strip()
-    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+    if '"' not in text or len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
     inner, out, place = text[1:-1], [], 0
     if "\\" not in inner:
@@ -79,6 +82,8 @@ def unquoted(text: str) -> str:
 
 def parse_params(text: str) -> Params:
     """`;a=b;c` as parameters; the leading semicolon may be missing."""
+    if not text:
+        return ()
     params: list[tuple[str, str | None]] = []
     for piece in split_outside(text, ";"):
         name, equals, value = piece.partition("=")
@@ -162,7 +167,7 @@ class NameAddr:
     def with_tag(self, tag: str) -> "NameAddr":
         """The same address with this tag and no other."""
         kept = tuple(item for item in self.params if item[0] != "tag")
-        return replace(self, params=(*kept, ("tag", tag)) if tag else kept)
+        return NameAddr(self.display, self.uri, (*kept, ("tag", tag)) if tag else kept)
 
 
 def _params_text(params: Params) -> str:
@@ -170,7 +175,7 @@ def _params_text(params: Params) -> str:
 
 
 def _param_value(value: str) -> str:
-    if value and not any(char in value for char in ' \t",;<>()\\'):
+    if _PLAIN_VALUE.fullmatch(value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -216,7 +221,7 @@ class Via:
         if not asked and host == self.host:
             return self
         kept = [(name, str(port) if name == "rport" else value) for name, value in self.params if name != "received"]
-        return replace(self, params=(*kept, ("received", host)))
+        return Via(self.transport, self.host, self.port, (*kept, ("received", host)))
 
 
 def parse_via(text: str) -> Via:

@@ -5,7 +5,7 @@ remembers; everything else is one SessionOffered, answered by `accept` or `refus
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earshot.telephony.sdp import BadSdp, Sdp, offered_again, parse_sdp, summary
 from earshot.telephony.sip.dialog import Dialog
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from earshot.telephony.sip.uas import UserAgentServer
 
 GLARE_RETRY_S = "1"
+OVERLOAD_RETRY_S = "5"
 
 
 class Invites:
@@ -56,6 +57,8 @@ class Invites:
 
     def _new(self, incoming: Incoming, now: float) -> list[Output]:
         server = self._server
+        if server.overloaded:
+            return server.turn_away(incoming, 503, now, (("Retry-After", OVERLOAD_RETRY_S),), "Overloaded")
         if parse_uri(incoming.request.uri).scheme not in ("sip", "sips", "tel"):
             return server.turn_away(incoming, 416, now)
         if server.out_of_service:
@@ -152,21 +155,21 @@ class Invites:
         if waiting is None or dialog is None:
             return []
         incoming, offered = waiting
-        dialog = dialog.changed(established=True, remote_sdp=offered, awaits_answer=not offered)
-        return self._send_answer(dialog, incoming, sdp, negotiate(incoming.request.headers), now)
+        offer = {"established": True, "remote_sdp": offered, "awaits_answer": not offered}
+        return self._send_answer(dialog, incoming, sdp, negotiate(incoming.request.headers), now, **offer)
 
     def _send_answer(
-        self, dialog: Dialog, incoming: Incoming, sdp: str, timer: SessionTimer, now: float
+        self, dialog: Dialog, incoming: Incoming, sdp: str, timer: SessionTimer, now: float, **changes: Any
     ) -> list[Output]:
-        """200 with `sdp` (none when empty), remembered in the dialog, repeated until its ACK if it is for an INVITE."""
+        """200 with `sdp` (none when empty), remembered in the dialog with `changes` of it, repeated until its ACK if it
+        is for an INVITE."""
         server = self._server
         fields = [server.contact_for(incoming.peer), ("Allow", ALLOW), ("Supported", SUPPORTED)]
         fields += timer.fields
         if sdp:
             fields.append(("Content-Type", "application/sdp"))
-            dialog = _with_local_sdp(dialog, sdp, timer)
-        else:
-            dialog = dialog.changed(session_expires_s=timer.expires_s, refresher=timer.refresher)
+            changes |= _described(sdp)
+        dialog = dialog.changed(session_expires_s=timer.expires_s, refresher=timer.refresher, **changes)
         server.dialogs.put(dialog)
         server.refreshes.start(dialog, now)
         response = reply(incoming, 200, dialog.local_tag, fields, sdp.encode())
@@ -196,13 +199,7 @@ class Invites:
         return self._server.answer(waiting[0], 487, now, to_tag=dialog.local_tag)
 
 
-def _with_local_sdp(dialog: Dialog, text: str, timer: SessionTimer) -> Dialog:
-    version, ports, labels = summary(text)
-    return dialog.changed(
-        local_sdp=text,
-        sdp_version=version,
-        ports=ports,
-        labels=labels,
-        session_expires_s=timer.expires_s,
-        refresher=timer.refresher,
-    )
+def _described(ours: str) -> dict[str, Any]:
+    """What the dialog remembers of a description of ours."""
+    version, ports, labels = summary(ours)
+    return {"local_sdp": ours, "sdp_version": version, "ports": ports, "labels": labels}

@@ -60,22 +60,26 @@ class Headers:
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self.items = tuple(items)
-        index: dict[str, list[str]] = {}
-        for name, value in self.items:
-            index.setdefault(name.lower(), []).append(value)
-        self._index = index
+        self._index: dict[str, list[str]] = {}
+
+    def _found(self, name: str) -> list[str]:
+        """The values of `name`. The index is made when it is first asked: nobody asks the headers of an answer."""
+        if not self._index:
+            for other, value in self.items:
+                self._index.setdefault(other.lower(), []).append(value)
+        return self._index.get(name.lower(), [])
 
     def first(self, name: str) -> str:
         """The first value of `name`, empty if there is none."""
-        found = self._index.get(name.lower())
+        found = self._found(name)
         return found[0] if found else ""
 
     def all(self, name: str) -> list[str]:
         """Every value of `name`, in order, one entry a header line."""
-        return list(self._index.get(name.lower(), ()))
+        return list(self._found(name))
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._index
+        return bool(self._found(name))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.items == other.items

@@ -4,6 +4,7 @@ Not here: dialogs and answers. The one rule: only what makes an answer impossibl
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from earshot.telephony.sip import multipart
 from earshot.telephony.sip.dialog import Peer
@@ -26,7 +27,7 @@ DEFAULT_PORT = 5060
 TransactionKey = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Incoming:
     """A request with its headers read. `vias` are the Via values for the answer, `reply_to` is where that goes."""
 
@@ -46,7 +47,7 @@ class Incoming:
         """The method of the start line."""
         return self.request.method
 
-    @property
+    @cached_property
     def key(self) -> TransactionKey:
         """Which server transaction it belongs to (RFC 3261 section 17.2.3); an ACK finds its INVITE."""
         return self.key_for("INVITE" if self.method == "ACK" else self.method)

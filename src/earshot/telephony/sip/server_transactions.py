@@ -17,10 +17,11 @@ from earshot.telephony.sip.transaction import Timers, Transaction, status_class
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A request under way with the transaction it began."""
+    """A request under way with the transaction it began, and the datagram it came in."""
 
     incoming: Incoming
     transaction: Transaction
+    datagram: tuple[bytes, Peer] | None = None
 
     @property
     def answered(self) -> bool:
@@ -29,13 +30,18 @@ class Begun:
 
 
 class ServerTransactions:
-    """Server transactions by their key. Each INVITE that is not answered within `trying_after_s` gets a 100."""
+    """Server transactions by their key. Each INVITE that is not answered within `trying_after_s` gets a 100.
+
+    `repeated` counts the requests that came again.
+    """
 
     def __init__(self, schedule: Schedule, timers: Timers, trying_after_s: float) -> None:
         self._schedule = schedule
         self._timers = timers
         self._trying_after_s = trying_after_s
         self._begun: dict[TransactionKey, Begun] = {}
+        self._by_datagram: dict[tuple[bytes, Peer], Begun] = {}
+        self.repeated = 0
 
     def __len__(self) -> int:
         return len(self._begun)
@@ -44,11 +50,19 @@ class ServerTransactions:
         """The transaction of that key, if it still runs."""
         return self._begun.get(key)
 
-    def begin(self, incoming: Incoming, now: float) -> Begun:
-        """Open the transaction of a request."""
+    def same_datagram(self, data: bytes, peer: Peer) -> Begun | None:
+        """The transaction that exactly this datagram began: what is sent again is the same to the byte (RFC 3261
+        section 17.1.1.2), and is known again without being read."""
+        return self._by_datagram.get((data, peer))
+
+    def begin(self, incoming: Incoming, now: float, data: bytes = b"") -> Begun:
+        """Open the transaction of a request; `data` is the datagram it came in, if it came in one."""
         role = "invite_server" if incoming.method == "INVITE" else "server"
-        begun = Begun(incoming, Transaction(role, incoming.reply_to.reliable, self._timers))  # type: ignore[arg-type]
+        transaction = Transaction(role, incoming.reply_to.reliable, self._timers)  # type: ignore[arg-type]
+        begun = Begun(incoming, transaction, (data, incoming.peer) if data else None)
         self._begun[incoming.key] = begun
+        if begun.datagram is not None:
+            self._by_datagram[begun.datagram] = begun
         if role == "invite_server":
             self._schedule.set(("trying", *incoming.key), now + self._trying_after_s)
         return begun
@@ -66,6 +80,7 @@ class ServerTransactions:
 
     def again(self, begun: Begun, event: str, now: float) -> list[Send]:
         """A retransmitted request, or the ACK of a refusal."""
+        self.repeated += event == "request"
         action = begun.transaction.happened(event, now)
         self._settle(begun.incoming.key, begun)
         return [Send(begun.transaction.message, begun.incoming.reply_to)] if action == "send" else []
@@ -92,6 +107,8 @@ class ServerTransactions:
         deadline = begun.transaction.deadline
         if begun.transaction.over:
             self._begun.pop(key, None)
+            if begun.datagram is not None:
+                self._by_datagram.pop(begun.datagram, None)
         self._schedule.set(("server", *key), None if begun.transaction.over else deadline)
 
 

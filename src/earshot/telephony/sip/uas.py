@@ -72,6 +72,7 @@ class UserAgentServer:
         self.junk = 0
         self.out_of_service = ""
         self.retry_after_s = 30
+        self.overloaded = False
         self.dialogs = Dialogs()
         self.schedule = Schedule()
         self.transactions = ServerTransactions(self.schedule, timers, trying_after_s)
@@ -84,7 +85,10 @@ class UserAgentServer:
     # --- what comes in ----------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes | Message, peer: Peer, now: float) -> list[Output]:
-        """Take one message from `peer`. Never raises: what is no SIP is counted in `junk`."""
+        """Take one message from `peer`. Never raises: what is no SIP is counted in `junk`.
+
+        While `overloaded`, an INVITE that would begin a session gets a 503 before anything in it is looked at.
+        """
         try:
             message = parse(data) if isinstance(data, bytes) else data
         except NotSip:
@@ -96,7 +100,13 @@ class UserAgentServer:
             incoming = read_request(message, peer)
         except BadHeader as problem:
             return self._unreadable(message, peer, str(problem))
-        return self._request(incoming, now)
+        datagram = data if isinstance(data, bytes) and not peer.reliable else b""
+        return self._request(incoming, now, datagram)
+
+    def repeat(self, data: bytes, peer: Peer, now: float) -> list[Output] | None:
+        """What a datagram gets that came before and whose transaction still runs; None for any other."""
+        begun = self.transactions.same_datagram(data, peer)
+        return None if begun is None else list(self.transactions.again(begun, "request", now))
 
     def refuse_too_large(self, head: bytes, peer: Peer) -> list[Output]:
         """A 513 for a message on a stream that is over the limit; nothing when its head is no request."""
@@ -118,7 +128,7 @@ class UserAgentServer:
         reason = "".join(char for char in problem if char.isprintable())[:100]
         return [Send(bytes(reply_to_unreadable(request, 400, f"Bad Request ({reason})")), peer)]
 
-    def _request(self, incoming: Incoming, now: float) -> list[Output]:
+    def _request(self, incoming: Incoming, now: float, datagram: bytes) -> list[Output]:
         begun = self.transactions.find(incoming.key)
         if incoming.method == "ACK":
             acked: list[Output] = []
@@ -128,7 +138,7 @@ class UserAgentServer:
             return self._ack(incoming, now)
         if begun is not None:
             return list(self.transactions.again(begun, "request", now))
-        self.transactions.begin(incoming, now)
+        self.transactions.begin(incoming, now, datagram)
         if incoming.request.version != "SIP/2.0":
             return self.turn_away(incoming, 505, now)
         handler = self._HANDLERS.get(incoming.method)
@@ -157,8 +167,7 @@ class UserAgentServer:
         """Refuse without asking the application, which hears of it where a new session would have begun."""
         outputs = self.answer(incoming, status, now, fields, reason)
         if incoming.method == "INVITE" and not incoming.to.tag:
-            metadata = read_body(incoming.request).metadata
-            outputs.append(SessionRefused(incoming.call_id, status, metadata, incoming.request))
+            outputs.append(SessionRefused(incoming.call_id, status, incoming.request))
         return outputs
 
     def noted(self, dialog: Dialog, names: tuple[str, ...]) -> Dialog:

@@ -9,10 +9,10 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from earshot.errors import BadInput
-from earshot.media.formats.zip import Member, Moment, Placed, ZipLayout, read_zip
+from earshot.media.formats.zip import Member, Moment, Placed, Seekable, ZipLayout, read_zip
 
 FORMAT = "earshot-cav"
 VERSION = 1
@@ -89,7 +89,7 @@ def moment_of(created: str) -> Moment:
 class CavReader:
     """A CAV that is open: plain, or decrypted already. Raises BadInput where it is not as it must be."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Seekable) -> None:
         self._file = file
         self.placed = {one.member.name: one for one in read_zip(file)}
         found = self.placed.get(MANIFEST)
@@ -149,7 +149,7 @@ class CavReader:
         return []
 
 
-def _pieces(file: BinaryIO, placed: Placed) -> Iterator[bytes]:
+def _pieces(file: Seekable, placed: Placed) -> Iterator[bytes]:
     at, left, crc = placed.offset, placed.member.size, 0
     while left:
         file.seek(at)

@@ -1,0 +1,118 @@
+"""Moving and copying recordings to an archive: copied, verified by SHA-256, and only then said in the row.
+
+What the row said before lies on as a leftover until it is removed. The one rule: whatever fails, the recording is where
+its row says, and the action is tried again.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from earshot.clock import Clock
+from earshot.ports import Storage
+from earshot.ports.retention import DAY_S, ArchiveAction, Due, Kept, RetentionStore
+from earshot.storage.placed import placed_name
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_S = 60.0
+LONGEST_RETRY_S = 3600.0
+STALE_AT_ONCE = 100
+
+
+class NotTheSame(OSError):
+    """What was read back from the archive is not what was written, or the media are not what their row says."""
+
+
+class Archiving:
+    """Performs move and copy. `work` is a folder on this machine for files that are on their way."""
+
+    def __init__(
+        self,
+        store: RetentionStore,
+        storage: Storage,
+        work: Path,
+        clock: Clock,
+        reached: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._storage = storage
+        self._work = work
+        self._clock = clock
+        self._reached = reached
+        self.troubles: dict[int, str] = {}
+
+    async def perform(self, due: Due, action: ArchiveAction) -> bool:
+        """Perform a move or copy that is due; False where it must be tried again. Raises StoreUnavailable."""
+        target = placed_name(action.number, due.object_name)
+        try:
+            if target != due.object_name:
+                await self._bring(due, target)
+        except OSError as trouble:
+            await self.wait(due.kept, f"{action.name}: {trouble}")
+            return False
+        self.troubles.pop(action.number, None)
+        self._reached("copied")
+        then = self._then(due.kept, action)
+        if action.kind == "move":
+            stored = await self._store.moved(due, target, then)
+        else:
+            stored = await self._store.copied(due, target, then)
+        self._reached("switched")
+        if not stored and target != due.object_name:
+            await self._storage.delete(target)  # it was deleted or rewritten meanwhile; what is due now is seen anew
+        return stored
+
+    async def wait(self, kept: Kept, trouble: str) -> None:
+        """Let its action wait, longer each time. Raises StoreUnavailable."""
+        delay_s = min(FIRST_RETRY_S * 2 ** min(kept.tries, 10), LONGEST_RETRY_S)
+        if self.troubles.get(kept.action) != trouble:
+            log.error("archive_action_waits", action=kept.action, recording=kept.record_id, why=trouble)
+        self.troubles[kept.action] = trouble
+        await self._store.postpone(kept.record_id, self._clock.now() + delay_s, trouble)
+
+    def _then(self, kept: Kept, action: ArchiveAction) -> Kept:
+        """What the recording is kept by after `action`."""
+        if not action.next_action:
+            return replace(kept, due_at=None, done=kept.done + 1)
+        assert kept.due_at is not None
+        return replace(kept, action=action.next_action, due_at=kept.due_at + action.days * DAY_S, done=kept.done + 1)
+
+    async def _bring(self, due: Due, target: str) -> None:
+        """Put a verified copy of the media at `target`. Raises OSError."""
+        on_the_way = self._work / f"archive-{due.kept.record_id}"
+        try:
+            digest = hashlib.sha256()
+            with on_the_way.open("wb") as file:
+                async for chunk in self._storage.read(due.object_name):
+                    digest.update(chunk)
+                    await asyncio.to_thread(file.write, chunk)
+            if digest.hexdigest() != due.audio_sha256:
+                raise NotTheSame("the media are not what their row says: see earshot check")
+            await self._storage.put_file(target, on_the_way)
+        finally:
+            on_the_way.unlink(missing_ok=True)
+        self._reached("put")
+        digest = hashlib.sha256()
+        async for chunk in self._storage.read(target):
+            digest.update(chunk)
+        if digest.hexdigest() != due.audio_sha256:
+            raise NotTheSame(f"{target} was not written as it was read")
+
+    async def renew_copies(self) -> int:
+        """Make copies anew whose recordings were rewritten (a blackout took something); gives how many. Raises
+        StoreUnavailable."""
+        renewed = 0
+        for copy, due in await self._store.stale_copies(STALE_AT_ONCE):
+            try:
+                await self._bring(due, copy.object_name)
+            except OSError as trouble:
+                log.error("copy_not_renewed", recording=copy.record_id, object=copy.object_name, why=str(trouble))
+                continue
+            await self._store.copy_renewed(copy, due.audio_sha256)
+            renewed += 1
+        return renewed

@@ -1,0 +1,101 @@
+"""Several storages as one: the main one, and folders that recordings were moved or copied to.
+
+An object elsewhere has a name that begins with its place, `~4/20260101/DESK1/DESK1-10-00-00.wav` for archive action 4,
+so that whoever reads by name reads it wherever it lies. A place bears a marker: a folder without it is a disk that is
+not mounted. The one rule: in a place that is away nothing is taken for put, and nothing for removed.
+"""
+
+import errno
+import os
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from earshot.ports import Storage
+from earshot.storage.local import LocalStorage
+
+MARK = "~"
+MARKER = ".earshot-archive"
+"""The file that says that a folder is a place of ours."""
+
+
+def prepare(root: Path) -> None:
+    """Make `root` a place: its folder and the marker in it. Raises OSError."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / MARKER).touch()
+
+
+def placed_name(place: int, name: str) -> str:
+    """The name of object `name`, of any place, in `place`."""
+    return f"{MARK}{place}/{name.split('/', 1)[1] if name.startswith(MARK) else name}"
+
+
+class PlaceAway(OSError):
+    """A place that cannot be reached now. Everything else of it is that of an OSError."""
+
+
+class PlacedStorage:
+    """The port `earshot.ports.Storage` over `main` and places by number. `names` are those of `main` alone."""
+
+    def __init__(self, main: Storage) -> None:
+        self.main = main
+        self._roots: dict[int, Path] = {}
+
+    def know(self, roots: Mapping[int, Path]) -> None:
+        """From now on these are the places."""
+        self._roots = dict(roots)
+
+    def _at(self, name: str) -> tuple[Storage, str]:
+        if not name.startswith(MARK):
+            return self.main, name
+        place, _, rest = name[len(MARK) :].partition("/")
+        root = self._roots.get(int(place)) if place.isdecimal() else None
+        if root is None:
+            raise PlaceAway(errno.ENODEV, f"the place of {name} is not known")
+        if not (root / MARKER).is_file():
+            raise PlaceAway(errno.ENODEV, os.strerror(errno.ENODEV), str(root))
+        return LocalStorage(root), rest
+
+    async def put_file(self, name: str, source: Path) -> None:
+        """See `earshot.ports.Storage.put_file`. Raises PlaceAway, and OSError of the disk."""
+        storage, rest = self._at(name)
+        await storage.put_file(rest, source)
+
+    async def exists(self, name: str) -> bool:
+        """See `earshot.ports.Storage.exists`. What lies in a place that is away does not exist now."""
+        try:
+            storage, rest = self._at(name)
+        except PlaceAway:
+            return False
+        return await storage.exists(rest)
+
+    async def size(self, name: str) -> int:
+        """See `earshot.ports.Storage.size`."""
+        storage, rest = self._at(name)
+        return await storage.size(rest)
+
+    async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        """See `earshot.ports.Storage.read`. A place that is away raises FileNotFoundError here, which readers know."""
+        try:
+            storage, rest = self._at(name)
+        except PlaceAway as away:
+            raise FileNotFoundError(errno.ENOENT, str(away)) from away
+        async for chunk in storage.read(rest, start, stop):
+            yield chunk
+
+    def local_path(self, name: str) -> Path | None:
+        """See `earshot.ports.Storage.local_path`."""
+        try:
+            storage, rest = self._at(name)
+        except PlaceAway:
+            return None
+        return storage.local_path(rest)
+
+    async def delete(self, name: str) -> None:
+        """See `earshot.ports.Storage.delete`. Raises PlaceAway: it may still be there."""
+        storage, rest = self._at(name)
+        await storage.delete(rest)
+
+    async def names(self) -> AsyncIterator[tuple[str, int]]:
+        """See `earshot.ports.Storage.names`, of the main storage."""
+        async for found in self.main.names():
+            yield found
