@@ -25,11 +25,13 @@ async def test_each_on_a_connection_of_its_own(one_by_one: bool, live_server: Sp
     assert len(CASES) >= 14
     for case in CASES:
         reader, writer = await asyncio.open_connection(live_server.host, live_server.events_port)
-        for piece in pieces(case.document, one_by_one):
-            writer.write(piece)
-            await writer.drain()
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+        try:
+            for piece in pieces(case.document, one_by_one):
+                writer.write(piece)
+                await writer.drain()
+            answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+        finally:
+            writer.close()
+            await writer.wait_closed()
         assert answer.count(b"\n") == 1 and case.reply is not None
         assert differences(case.reply, read_result(answer), case) == [], named(case)
-        writer.close()
-        await writer.wait_closed()

@@ -5,6 +5,8 @@ coroutine `make_recording(device_id)`.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -43,8 +45,14 @@ class Client:
         return await self.line()
 
 
-async def connect(server: Any) -> Client:
-    return Client(*await asyncio.open_connection(server.host, server.api_port, limit=1 << 24))
+@asynccontextmanager
+async def connect(server: Any) -> AsyncIterator[Client]:
+    client = Client(*await asyncio.open_connection(server.host, server.api_port, limit=1 << 24))
+    try:
+        yield client
+    finally:
+        client.writer.close()
+        await client.writer.wait_closed()
 
 
 async def prepare(case: Case, server: Any, client: Client) -> None:
@@ -66,53 +74,45 @@ def check(case: Case, answer: bytes) -> None:
 
 @pytest.mark.parametrize("case", OVER_TCP, ids=named)
 async def test_over_tcp_whole(case: Case, live_server: Any) -> None:
-    client = await connect(live_server)
-    await prepare(case, live_server, client)
-    check(case, await client.ask(case.document))
-    client.writer.close()
-    await client.writer.wait_closed()
+    async with connect(live_server) as client:
+        await prepare(case, live_server, client)
+        check(case, await client.ask(case.document))
 
 
 @pytest.mark.parametrize("case", OVER_TCP, ids=named)
 async def test_over_tcp_byte_by_byte(case: Case, live_server: Any) -> None:
-    client = await connect(live_server)
-    await prepare(case, live_server, client)
-    for byte in case.document:
-        client.writer.write(bytes([byte]))
-        await client.writer.drain()
-    check(case, await client.line())
-    client.writer.close()
-    await client.writer.wait_closed()
+    async with connect(live_server) as client:
+        await prepare(case, live_server, client)
+        for byte in case.document:
+            client.writer.write(bytes([byte]))
+            await client.writer.drain()
+        check(case, await client.line())
 
 
 async def test_over_tcp_glued(live_server: Any) -> None:
-    client = await connect(live_server)
-    client.writer.write(b"".join(case.document.strip() for case in GLUED))
-    for case in GLUED:
-        check(case, await client.line())
-    client.writer.close()
-    await client.writer.wait_closed()
+    async with connect(live_server) as client:
+        client.writer.write(b"".join(case.document.strip() for case in GLUED))
+        for case in GLUED:
+            check(case, await client.line())
 
 
 @pytest.mark.parametrize("case", OVER_HTTP, ids=named)
 async def test_over_http(case: Case, live_server: Any) -> None:
-    client = await connect(live_server)
-    url = f"http://{live_server.host}:{live_server.http_port}/webAPI.aspx"
-    async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
-        for way in ("query", "form", "xml"):
-            if case.is_url and way == "xml":
-                continue
-            await prepare(case, live_server, client)
-            fields = [] if case.is_url else [(tag.lower(), text) for tag, text in parse(case.document)[1]]
-            query = case.query if case.is_url else urlencode(fields)
-            form = {"Content-Type": "application/x-www-form-urlencoded"}
-            if way == "query":
-                response = await http.get(f"{url}?{query}")
-            elif way == "form":
-                response = await http.post(url, content=query.encode(), headers=form)
-            else:
-                response = await http.post(url, content=case.document, headers={"Content-Type": "text/xml"})
-            assert response.status_code == 200
-            check(case, response.content)
-    client.writer.close()
-    await client.writer.wait_closed()
+    async with connect(live_server) as client:
+        url = f"http://{live_server.host}:{live_server.http_port}/webAPI.aspx"
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
+            for way in ("query", "form", "xml"):
+                if case.is_url and way == "xml":
+                    continue
+                await prepare(case, live_server, client)
+                fields = [] if case.is_url else [(tag.lower(), text) for tag, text in parse(case.document)[1]]
+                query = case.query if case.is_url else urlencode(fields)
+                form = {"Content-Type": "application/x-www-form-urlencoded"}
+                if way == "query":
+                    response = await http.get(f"{url}?{query}")
+                elif way == "form":
+                    response = await http.post(url, content=query.encode(), headers=form)
+                else:
+                    response = await http.post(url, content=case.document, headers={"Content-Type": "text/xml"})
+                assert response.status_code == 200
+                check(case, response.content)

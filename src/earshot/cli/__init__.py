@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from earshot import __version__, operations, serving
+from earshot import __version__, operations
 from earshot.cli.access import group_cli, role_cli
 from earshot.cli.audit import audit_cli
 from earshot.cli.cav import cav_cli
@@ -68,6 +68,8 @@ def serve(
         sip_port=sip_port,
         rtp_ports=rtp_ports,
     )
+    from earshot import serving  # half of all there is to import, and no other command needs it
+
     run(serving.serve(settings, announce=lambda line: print(line, flush=True)))  # noqa: T201
 
 

@@ -72,7 +72,7 @@ class _Layout:
         self._times = 0
 
     def came(self) -> None:
-        """Count; what came often becomes the one that is tried first, if it begins with its type: by that it is found."""
+        """Count. What came often is tried first from now on, if it begins with its type: by that it is found."""
         self._times += 1
         if self._times == OFTEN and self._tags[0] == "TYPE":
             self.match = _document("".join(f"<{tag}>{_TEXT}</{tag}>{_GAP}" for tag in self._tags))

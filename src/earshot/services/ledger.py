@@ -4,6 +4,7 @@ It is opened before anything else that logs. The one rule: recording does not wa
 is logged later, and a log that is not what was signed takes nothing more.
 """
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -29,6 +30,8 @@ from earshot.web.proof import PUBLISHED, ProofPages
 from earshot.web.vcon import VconPage
 
 log = structlog.get_logger(__name__)
+
+LAST_WORDS_S = 1.5
 
 
 class LoggedTrail:
@@ -73,7 +76,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
 
     house.sealing.on_saved.append(ledger.try_to_catch_up)
     house.on_open.append(opened)
-    undo.push_async_callback(ledger.try_to_sign)
+    undo.push_async_callback(_finished, ledger)
 
     async def bundle(record_id: int) -> dict[str, Any] | None:
         try:
@@ -101,6 +104,16 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         Route("/api/v1/recordings/{record_id:int}/proof", needs(pages.bundle, PLAYBACK, EXPORT), methods=["GET"]),
         Route("/api/v1/recordings/{record_id:int}/vcon", needs(vcons.answer, EXPORT), methods=["GET"]),
     ]
+
+
+async def _finished(ledger: RecordedLedger) -> None:
+    """Log what was stored last, and sign it; the next start does what there is no time for."""
+    try:
+        async with asyncio.timeout(LAST_WORDS_S):
+            await ledger.try_to_catch_up()
+            await ledger.try_to_sign()
+    except TimeoutError:
+        log.warning("ledger_not_finished", what="the next start appends what is missing")
 
 
 async def log_rewriting(ledger: Ledger, rewritten: Rewritten) -> None:
