@@ -122,7 +122,7 @@ class TestBearers:
         assert (await stranger.get("/metrics", headers=header)).status_code == 503
 
     def test_scopes_are_of_the_catalogue(self) -> None:
-        assert scopes_named(["Allow Recording Export", "recordingsearch"]) == {EXPORT, SEARCH}
+        assert scopes_named(["Allow Recording Export", "recordingsearch"]) == frozenset({EXPORT, SEARCH})
         assert scopes_named(["ALL", SEARCH]) is None
         for wrong in ([], [" "], ["nonsense"]):
             with pytest.raises(BadInput):
