@@ -6,19 +6,23 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 
 from earshot.app import Server
 from earshot.config import load
 from earshot.ports.capture import Desktops, Hello, Order, WindowSeen
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
+from earshot.store.migrate import upgrade
 
 START_S = 60.0
 STOP_S = 20.0
@@ -207,6 +211,18 @@ class LiveServer(Speaker):
         return "" if process.returncode == 0 else out.decode()
 
 
+@cache
+def empty_database() -> bytes:
+    """A database file with our tables and nothing in them: a test process runs the migrations once, not per server."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "earshot.db"
+        engine = sa.create_engine(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            upgrade(connection)
+        engine.dispose()
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def running(data_dir: Path, *extra: str, env: dict[str, str] | None = None) -> AsyncIterator[LiveServer]:
     """A server for the length of a block; killed if the block did not stop it."""
@@ -228,6 +244,10 @@ async def in_process(data_dir: Path, **settings: Any) -> AsyncIterator[Speaker]:
     ports: dict[str, Any] = {f"{name}_port": 0 for name in ("api", "events", "http", "sip")}
     rtp_ports = free_rtp_ports(settings.pop("rtp_ports", 60))
     chosen = load(data_dir=data_dir, rtp_ports=rtp_ports, **{"disk_reserve_mb": 0, **ports, **settings})
+    database = data_dir / "earshot.db"
+    if not chosen.database_url and not database.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        database.write_bytes(empty_database())
     server = Server(chosen)
     await server.start()
     if not chosen.database_url:

@@ -5,6 +5,7 @@ The one rule: it starts after all that it shows, and its mount stands behind eve
 
 from contextlib import AsyncExitStack
 
+from fastapi import FastAPI
 from starlette.routing import Mount
 
 from earshot.api.happenings import LiveView
@@ -21,7 +22,7 @@ from earshot.web.rest.deliveries import Deliveries
 from earshot.web.rest.description import MOUNT, Description
 from earshot.web.rest.desk import Desk
 from earshot.web.rest.exports import ExportJobs
-from earshot.web.rest.frame import built
+from earshot.web.rest.frame import BuiltWhenAsked, built
 from earshot.web.rest.jobs import Jobs
 from earshot.web.rest.oversight import Oversight
 from earshot.web.rest.people import People
@@ -51,23 +52,25 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     jobs = Jobs(lambda: context.exports, house.clock, house.spawner)
     undo.callback(jobs.close)
     description = Description()
-    app = built(
-        (
-            Recordings(desk),
-            Calls(desk),
-            Control(desk),
-            System(desk),
-            Commands(desk),
-            ScreenSessions(desk),
-            ExportJobs(desk, jobs),
-            Deliveries(desk),
-            People(desk),
-            Access(desk),
-            Oversight(desk),
-            Vendor(desk),
-            VendorExport(desk),
-            description,
-        )
+    families = (
+        Recordings(desk),
+        Calls(desk),
+        Control(desk),
+        System(desk),
+        Commands(desk),
+        ScreenSessions(desk),
+        ExportJobs(desk, jobs),
+        Deliveries(desk),
+        People(desk),
+        Access(desk),
+        Oversight(desk),
+        Vendor(desk),
+        VendorExport(desk),
+        description,
     )
-    description.app = app
-    house.routes.append(Mount(MOUNT, app))
+
+    def made() -> FastAPI:
+        description.app = built(families)
+        return description.app
+
+    house.routes.append(Mount(MOUNT, BuiltWhenAsked(made)))

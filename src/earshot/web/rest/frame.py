@@ -4,6 +4,7 @@ What the routes do stands in the modules of the families; the description (OpenA
 method becomes a route by `route` alone, so that none comes without its permissions and its summary.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -14,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earshot.actor import Actor
@@ -117,6 +119,34 @@ class BoundedBodies:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self._app(scope, receive_again, send)
+
+
+class BuiltWhenAsked:
+    """An application that is made when somebody asks for it first, off the event loop: looking through all its types
+    takes longer than starting everything else, and no call waits for it."""
+
+    def __init__(self, make: Callable[[], FastAPI]) -> None:
+        self._make = make
+        self._made: FastAPI | None = None
+        self._making = asyncio.Lock()
+
+    @property
+    def app(self) -> FastAPI:
+        """The application, made now if it was not yet."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Its routes, as a mount shows them."""
+        return self.app.routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._made is None:
+            async with self._making:
+                await asyncio.to_thread(lambda: self.app)
+        await self.app(scope, receive, send)
 
 
 def built(families: Iterable[object]) -> FastAPI:
