@@ -118,7 +118,7 @@ class Scheduling:
         decision = self._decider.decide(facts, self._recorder.state.quotas, before.draw, before.counted)
         if decision.winner is not None and not call.wanted and call.has_sound_source:
             decision = self._with_channel(call, decision, now_us)
-        log.info(
+        log.debug(
             "call_decided",
             call=call.key,
             device=call.device_id,
