@@ -155,9 +155,7 @@ class World:
             registry=self.registry,
             zone=UTC,
         )
-        return build_app(
-            console, self.answer, allowed=self.allowed, pace=self.pace, more=more, token=self.token
-        )
+        return build_app(console, self.answer, allowed=self.allowed, pace=self.pace, more=more, token=self.token)
 
     async def acts(self) -> list[tuple[str, str, str]]:
         """(actor, act, subject) of the audit trail, oldest first."""
