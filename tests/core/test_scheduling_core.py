@@ -13,7 +13,7 @@ from earshot.core.recovery import restore
 from earshot.core.scheduling import Scheduling, Surroundings
 from earshot.core.verdicts import verdict_of
 from earshot.engine.directory import Directory
-from earshot.engine.inputs import SessionClosed, StartCall, StartRecording, StopRecording
+from earshot.engine.inputs import CallRefused, SessionClosed, StartCall, StartRecording, StopCall, StopRecording
 from earshot.engine.model import Call, State
 from earshot.engine.schedule_values import RECORD_EVERYTHING, CallDecided, Criterion, DecideCall, Schedule
 from earshot.errors import ConfigurationError
@@ -241,3 +241,33 @@ def test_clocks_are_those_of_the_wall() -> None:
     clock.jump(3600)
     core.session("2")
     assert [core.call(device).wanted for device in ("1", "2")] == [True, False]
+
+
+def test_an_announced_call_is_decided_when_its_sound_comes_and_takes_no_quota_before() -> None:
+    core = Deciding(Schedule(number=2, name="one a day", kind="set_number", count=1))
+    core.recorder.apply(StartCall(device_id="1", changes={"group": "Sales"}))
+    core.recorder.apply(StartCall(device_id="2"))
+    assert core.call("1").decided is None and core.recorder.state.quotas == {}
+    core.session("2")
+    core.session("1")
+    assert (core.call("1").wanted, core.call("2").wanted) == (False, True), "the sound that comes first has the place"
+    decided = core.call("1").decided
+    assert decided is not None and decided.facts["group"] == "Sales" and decided.trigger == "session"
+
+
+def test_an_announced_call_without_sound_is_judged_at_its_end_and_counts_for_nothing() -> None:
+    sales = Criterion(field="group", values=("Sales",))
+    core = Deciding(Schedule(number=2, name="one", kind="set_number", count=1, criteria=(sales,)))
+    reasons = {}
+    for device, group in (("1", "Sales"), ("2", "Service")):
+        core.recorder.apply(StartCall(device_id=device, changes={"group": group}))
+        call = core.call(device)
+        core.recorder.apply(StopCall(device_id=device))
+        call.decided = core.scheduling.judge(call)
+        reasons[group] = verdict_of(call, 0, ()).reason
+    assert reasons == {"Sales": "no_session", "Service": "schedule"}
+    assert core.recorder.state.quotas == {}
+    core.recorder.apply(CallRefused(device_id="3", why="draining"))
+    (refused,) = (call for call in core.recorder.state.calls.values() if call.device_id == "3")
+    assert core.scheduling.judge(refused) is None
+    assert verdict_of(refused, 0, ()).reason == "draining"

@@ -56,7 +56,10 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 @dataclass
 class Responder:
-    """Answers INVITE with 200 and ports of its own; deques say what to do differently, request by request."""
+    """Answers INVITE with 200 and ports of its own; deques say what to do differently, request by request.
+
+    A request that comes again (a slow machine lets timer A fire) gets the answer that the first one got, and is not
+    listed (RFC 3261, 17.2)."""
 
     refuse: deque[str] = field(default_factory=deque)
     drop: int = 0
@@ -75,6 +78,7 @@ class Responder:
     _ringing: Seen | None = None
     _send: Callable[[bytes, tuple[str, int]], None] | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
+    _answered: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
 
     async def start(self, transport: str) -> None:
         self.transport = transport
@@ -126,11 +130,18 @@ class Responder:
             self.changed.set()
             return
         seen = read(wire, source)
+        if (replies := self._answered.get((seen.header("Via"), seen.method))) is not None:
+            for reply in replies:
+                self.send(reply, source)
+            return
         self.seen.append(seen)
         self.changed.set()
         if self.drop:
             self.drop -= 1
-        elif seen.method == "INVITE":
+            return
+        if seen.method != "ACK":
+            self._answered[seen.header("Via"), seen.method] = []
+        if seen.method == "INVITE":
             await self._invited(seen)
         elif seen.method == "CANCEL":
             assert self._ringing is not None
@@ -189,7 +200,9 @@ class Responder:
             f"Call-ID: {seen.header('Call-ID')}\r\nCSeq: {seen.header('CSeq')}\r\n{route}"
             f"Contact: <{self.contact}>;+sip.srs\r\n{extra}{kind}Content-Length: {len(body)}\r\n\r\n"
         )
-        self.send(text.encode() + body, seen.source)
+        wire = text.encode() + body
+        self._answered[seen.header("Via"), seen.method].append(wire)
+        self.send(wire, seen.source)
 
     def send(self, data: bytes, to: tuple[str, int]) -> None:
         assert self._send is not None

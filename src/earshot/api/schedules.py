@@ -213,16 +213,23 @@ def _sentence(recorded: str, matching: Sequence[Explained]) -> str:
     return f"{says}; others are recorded only if another schedule takes them."
 
 
+NEVER_DECIDED = (
+    "It was not decided: no sound has come yet that could be recorded, there were no schedules then, or it was refused."
+)
+
+
 def told_of(decision: Mapping[str, Any]) -> dict[str, Any]:
     """What was decided of a real call, as its row or the core keeps it, for people."""
     if not decision:
-        return {"recorded": "yes", "sentence": "It was never decided: there were no schedules then, or it was refused."}
+        return {"recorded": "yes", "sentence": NEVER_DECIDED}
     winner = decision.get("winner")
     by = (
         f"Recorded by schedule {winner['number']}, {winner['name']}."
         if winner
         else "Not recorded: no schedule took it."
     )
+    if winner and decision.get("trigger") == "end":
+        by = f"Schedule {winner['number']}, {winner['name']}, would have recorded it: no sound came."
     refused = decision.get("refused", "")
     return {
         "recorded": "yes" if winner else "no",

@@ -25,7 +25,7 @@ from earshot.engine.inputs import (
     SessionOpened,
 )
 from earshot.engine.model import Call, State
-from earshot.engine.schedule_values import DecideCall, FreeChannel
+from earshot.engine.schedule_values import DecideCall, Decided, FreeChannel
 from earshot.engine.step import step
 from earshot.ports import ChannelView, CoreAway
 
@@ -70,6 +70,7 @@ class Recorder:
         self.release_leg: Callable[[int], None] = lambda _: None
         self.take_channel: Callable[[Call, int], bool] = self._take_any_channel
         self.finds_channel: Callable[[str, dict[str, Any]], bool] = lambda device, said: self.has_free_channel()
+        self.judge: Callable[[Call], Decided | None] = lambda call: call.decided
         self.blackouts: Callable[[BlackoutInput], Awaitable[None]] = self._cannot_black_out
         self.blackouts_failing: dict[int, str] = {}
         self.draining = False

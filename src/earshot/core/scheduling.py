@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from earshot.core.recorder import MICROSECONDS, Recorder
+from earshot.core.verdicts import was_refused
 from earshot.engine.criteria import Facts, asked_for, facts_document
 from earshot.engine.directory import Directory
 from earshot.engine.inputs import StopRecording
@@ -84,10 +85,11 @@ class Scheduling:
         recorder.perform_with(FreeChannel, lambda effect, now_us: recorder.busy.give_back(effect.call, now_us))
         recorder.take_channel = self._take_channel
         recorder.finds_channel = self.finds_channel
+        recorder.judge = self.judge
         if not recorder.state.scheduled:
             recorder.apply(SchedulesInForce())
         for call in list(recorder.state.calls.values()):
-            if call.phase == "open" and not call.wanted and call.decided is None:
+            if call.phase == "open" and call.sessions and not call.wanted and call.decided is None:
                 self._decide(DecideCall(call=call.key, trigger="start"), recorder.now_us())
 
     # --- deciding ---------------------------------------------------------------------------------------------------
@@ -136,6 +138,25 @@ class Scheduling:
                 facts=facts_document(facts),
                 changes=effect.changes,
             )
+        )
+
+    def judge(self, call: Call) -> Decided | None:
+        """The decision of an ended call. That of one which only the API announced is made now, for its verdict (a call
+        that nobody wanted is no failure), and counts for no quota."""
+        if call.decided is not None or "siprec" in call.announced_by or was_refused(call):
+            return call.decided
+        facts = self.facts(call.variables, "end")
+        decision = self._decider.decide(facts, self._recorder.state.quotas, self._around.draw())
+        return Decided(
+            at=facts.at,
+            trigger="end",
+            revision=self.revision,
+            facts=facts_document(facts),
+            winner=decision.winner,
+            options=decision.options,
+            matched=decision.matched,
+            missed=decision.missed,
+            draw=decision.draw,
         )
 
     # --- channels ---------------------------------------------------------------------------------------------------

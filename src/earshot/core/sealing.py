@@ -164,6 +164,7 @@ class Sealing:
         warnings: tuple[str, ...] = ()
         too_short = False
         self._masks[call.key] = masks_of(call)
+        call.decided = self._recorder.judge(call)
         for recording in call.recordings:
             if not recording.object_name or not any(one.kept for one in call.attachments):
                 continue

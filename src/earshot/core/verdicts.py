@@ -49,6 +49,12 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
 
+def was_refused(call: Call) -> bool:
+    """Whether the call was signalled and turned away."""
+    why = call.ended_by
+    return why in REFUSED or (why == "out_of_disk_space" and call.stopped_us == call.started_us)
+
+
 def verdict_of(call: Call, packets: int, warnings: Sequence[str], too_short: bool = False) -> Verdict:
     """The verdict of an ended call for which `packets` packets of sound were kept; `too_short` says that there was
     sound and a schedule has it thrown away."""
@@ -65,6 +71,5 @@ def verdict_of(call: Call, packets: int, warnings: Sequence[str], too_short: boo
     if decided is not None and decided.winner is None:
         return Verdict("failed", decided.refused) if decided.refused else Verdict("not_recorded", "schedule")
     if not call.attachments:
-        refused = reason in REFUSED or (reason == "out_of_disk_space" and call.stopped_us == call.started_us)
-        return Verdict("failed", reason if refused else "no_session")
+        return Verdict("failed", reason if was_refused(call) else "no_session")
     return Verdict("failed", "no_sound")

@@ -29,7 +29,7 @@ def announce(event: str, call: Call) -> Announce:
 
 def begin(state: State, device: Device, instance: str, by: str, now_us: int) -> Call:
     """A new open call on the device, with its scheduled recording. What is known of it is still to be remembered, and
-    where schedules decide, whether it is wanted is still to be decided."""
+    where schedules decide, whether it is wanted is still to be decided (`to_decide`)."""
     state.number += 1
     key = f"{state.core}-{now_us}-{state.number}"
     call = Call(key=key, device_id=device.device_id, instance=instance, started_us=now_us, announced_by=[by])
@@ -155,8 +155,13 @@ def _call_to_adopt(state: State, device: Device, told: StartCall) -> Call | None
 
 
 def to_decide(state: State, call: Call, trigger: Trigger) -> list[Effect]:
-    """Have the call decided, where schedules decide."""
-    return [DecideCall(call=call.key, trigger=trigger)] if state.scheduled else []
+    """Have the call decided, where schedules decide: as soon as there is sound to decide of, or RECORDSTART asks.
+
+    What never gets a session takes no place in a quota; whether it was wanted is judged at its end.
+    """
+    if state.scheduled and (call.sessions or trigger == "recordstart"):
+        return [DecideCall(call=call.key, trigger=trigger)]
+    return []
 
 
 def start_call(state: State, told: StartCall, now_us: int, trigger: Trigger = "start") -> list[Effect]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from fnmatch import translate
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -66,6 +67,9 @@ FIELDS: dict[str, Callable[[Facts], Values]] = {
 }
 """Everything that a criterion may ask, and where it is found. Of several values, one must pass."""
 
+_read_variables = attrgetter(*_VARIABLES.values())
+_OF_THE_CORE = [field for field in FIELDS if field not in _VARIABLES and field not in USER_INDEX]
+
 
 def asked_for(trigger: str, variables: CallVariables) -> frozenset[str]:
     """Which types that wait to be asked for this event asks for (our decision; reference.md 6.3 has none).
@@ -84,9 +88,12 @@ def asked_for(trigger: str, variables: CallVariables) -> frozenset[str]:
 
 def facts_document(facts: Facts) -> dict[str, Any]:
     """What is known, without what is not: for the journal and for people."""
-    known: dict[str, Any] = {}
-    for field, read in FIELDS.items():
-        values = [value for value in read(facts) if value]
+    variables = facts.variables
+    said = zip(_VARIABLES, _read_variables(variables), strict=True)
+    users = zip(USER_INDEX, variables.users, strict=True)
+    known: dict[str, Any] = {field: value for field, value in chain(said, users) if value}
+    for field in _OF_THE_CORE:
+        values = [value for value in FIELDS[field](facts) if value]
         if values:
             known[field] = values[0] if len(values) == 1 else values
     if facts.asked:

@@ -12,9 +12,9 @@ Kind = Literal["percentage", "set_number", "api_initiated", "on_demand", "agent_
 Test = Literal["is", "begins_with", "one_of", "range", "pattern"]
 Window = Literal["hour", "day", "week", "month", "ever"]
 Counted = Literal["all", "agent", "device"]
-Trigger = Literal["start", "session", "recordstart"]
-"""What had a call decided: CALLSTART or its first SIPREC session, a session of a call that was announced before, or
-RECORDSTART."""
+Trigger = Literal["start", "session", "recordstart", "end"]
+"""What had a call decided: its first SIPREC session or a CALLSTART for it, a session of a call that was announced
+before, RECORDSTART, or its end, when there had been nothing to decide of."""
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -27,6 +27,7 @@ def call_decided(state: State, told: CallDecided, now_us: int) -> list[Effect]:
         if call.decided is not None:
             call.decided.counted = dict(decision.counted)
         return []
+    stamped = call.decided.options.stamped if call.decided is not None else {}
     call.decided = Decided(
         at=told.at,
         trigger=told.trigger,
@@ -42,7 +43,8 @@ def call_decided(state: State, told: CallDecided, now_us: int) -> list[Effect]:
     )
     if decision.winner is None:
         return []
-    remember(state, call)
+    if decision.options.stamped != stamped:
+        remember(state, call)
     return [] if call.wanted else _record(call, told, now_us)
 
 
