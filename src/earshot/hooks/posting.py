@@ -6,6 +6,7 @@ redirect, and reads no more of an answer than is worth showing.
 
 import asyncio
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
@@ -40,8 +41,12 @@ class Poster:
         self._clock = clock
         self._targets = targets
         self._timeout_s = timeout_s
-        self._client = httpx.AsyncClient(
-            timeout=timeout_s,
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        """Made for the first delivery: reading the certificates of all authorities would slow every start."""
+        return httpx.AsyncClient(
+            timeout=self._timeout_s,
             follow_redirects=False,
             trust_env=False,
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
@@ -53,7 +58,8 @@ class Poster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        if "_client" in self.__dict__:
+            await self._client.aclose()
 
     async def post(self, webhook: Webhook, delivery: Delivery) -> Outcome:
         """Try once. Never raises but when it is cancelled."""

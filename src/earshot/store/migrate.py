@@ -4,6 +4,7 @@ The migrations lie in `migrations/versions`. The one rule: they run inside a tra
 in, so that of two that start at once one migrates and the other finds it done.
 """
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -26,19 +27,23 @@ def settings(connection: sa.Connection | None = None) -> Config:
     return config
 
 
+@cache
+def _revisions() -> list[str]:
+    """Every revision there is a migration to, the newest first."""
+    return [one.revision for one in ScriptDirectory.from_config(settings()).walk_revisions()]
+
+
 def upgrade(connection: sa.Connection) -> None:
     """Run the migrations that are missing, in the transaction `connection` is in.
 
     Raises SchemaTooNew for a schema that these migrations do not lead to.
     """
-    config = settings(connection)
-    script = ScriptDirectory.from_config(config)
     found = MigrationContext.configure(connection).get_current_revision()
-    known = {revision.revision for revision in script.walk_revisions()}
+    known = _revisions()
     if found is not None and found not in known:
         raise SchemaTooNew(
             f"the database has schema {found}, made by a newer Earshot than this one, which knows up to "
-            f"{script.get_current_head()}: start the newer version, or restore the backup from before the upgrade"
+            f"{known[0]}: start the newer version, or restore the backup from before the upgrade"
         )
-    if found != script.get_current_head():
-        command.upgrade(config, "head")
+    if found != known[0]:
+        command.upgrade(settings(connection), "head")
