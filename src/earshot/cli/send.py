@@ -96,9 +96,6 @@ def send(
         raise typer.Exit(1)
 
 
-SEND_HELP = HELP + overview()
-
-
 def pairs_of(command: str, words: list[str]) -> list[tuple[str, str]]:
     """NAME=value words as pairs, values read from files where they say so. Raises typer.BadParameter."""
     pairs = []
@@ -167,3 +164,6 @@ def _lines(node: Node, depth: int) -> list[str]:
         return [f"{pad}<{tag}>{content}</{tag}>"]
     inner = [line for child in content for line in _lines(child, depth + 1)]
     return [f"{pad}<{tag}>", *inner, f"{pad}</{tag}>"]
+
+
+send.__doc__ = HELP + overview()
