@@ -1,8 +1,9 @@
 """Purging a hundred thousand recordings while 500 calls are recorded by the real server.
 
 A data folder is filled with rows and small media files whose days are over; a real server is started on it, calls with
-sound are placed, and TEST is asked beside them. Printed: rows removed a second, p99 of TEST, packets sent and received,
-and as the ceiling a bare loop that unlinks as many files and deletes as many rows in batches.
+sound are placed, and TEST is asked beside them. Printed: rows removed a second without calls and beside them, p99 of
+TEST without a purge and beside it, packets sent and received, and as the ceiling a bare loop that unlinks as many files
+and deletes as many rows in batches.
 
     python -m benchmarks.retention --recordings 100000 --calls 500 --seconds 60
 
@@ -35,6 +36,7 @@ MEDIA = b"RIFF" + bytes(4092)
 AT_ONCE = 1000
 CEILING = 20_000
 SETTLE_S = 3.0
+BASE_S = 20.0
 RTP_PORTS = "20000-24999"
 
 
@@ -110,11 +112,17 @@ def removed(folder: Path) -> int:
         return int(count)
 
 
+def until(folder: Path, count: int, patience_s: float) -> None:
+    """Wait until so many are removed, but not for ever."""
+    began = time.monotonic()
+    while removed(folder) < count and time.monotonic() - began < patience_s:
+        time.sleep(0.2)
+
+
 def wait(folder: Path, count: int, patience_s: float) -> float:
     """Wait until so many are removed, and the last calls have their rows; gives the seconds the removal took."""
     began = time.monotonic()
-    while removed(folder) < count and time.monotonic() - began < patience_s:
-        time.sleep(0.5)
+    until(folder, count, patience_s)
     took = time.monotonic() - began
     got = -1
     while got != (now := received(folder)[0]) or not got:
@@ -130,6 +138,30 @@ def received(folder: Path) -> tuple[int, int]:
     with closing(sqlite3.connect(f"file:{folder / 'earshot.db'}?mode=ro", uri=True)) as database:
         legs = [leg for (text,) in database.execute("SELECT legs FROM recordings") for leg in json.loads(text)]
     return sum(leg["received"] for leg in legs), sum(leg["lost"] for leg in legs)
+
+
+async def undisturbed(folder: Path, wanted: argparse.Namespace) -> float:
+    """p99 of TEST in milliseconds beside as many calls when nothing is purged."""
+    async with running(folder, "--rtp-ports", RTP_PORTS, env={"EARSHOT_RTP_PORTS": RTP_PORTS}) as server:
+        assert server.process is not None
+        recorder = Measured(server.process.pid, server.api_port, answers_of(server.api_port))
+        with (
+            process(wire.client) as (pipe, _),
+            process(wire.phones, server.sip_port, wanted.calls, BASE_S) as (phones, _),
+        ):
+            await asyncio.to_thread(phones.recv)
+            taken = await asyncio.to_thread(latency, pipe, recorder, BASE_S - 5.0)
+            await asyncio.to_thread(phones.recv)
+    (p99,) = percentiles_ms(taken.latencies, 0.99)
+    return p99
+
+
+async def alone(folder: Path, wanted: argparse.Namespace) -> float:
+    """Rows a second of the real server while nothing is recorded."""
+    async with running(folder, env={"EARSHOT_KEEP_DAYS": "30", "EARSHOT_RETENTION_INTERVAL_S": "600"}):
+        first, began = removed(folder), time.monotonic()
+        await asyncio.to_thread(until, folder, wanted.alone, wanted.patience)
+        return (removed(folder) - first) / (time.monotonic() - began)
 
 
 async def measure(folder: Path, wanted: argparse.Namespace) -> list[str]:
@@ -167,12 +199,18 @@ def main() -> int:
     """Run it; 1 when something was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recordings", type=int, default=100_000)
+    parser.add_argument("--alone", type=int, default=20_000, help="recordings to purge while nothing is recorded")
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the calls last")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for the rest afterwards")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bare = ceiling(Path(folder) / "ceiling", min(wanted.recordings, CEILING))
+        asyncio.run(fill(Path(folder) / "alone", wanted.alone))
+        print(f"without calls: {asyncio.run(alone(Path(folder) / 'alone', wanted)):.0f} a second")
+        if wanted.calls:
+            base = asyncio.run(undisturbed(Path(folder) / "base", wanted))
+            print(f"p99 of TEST beside {wanted.calls} calls without a purge: {base:.1f} ms")
         asyncio.run(fill(Path(folder) / "data", wanted.recordings))
         missed = asyncio.run(measure(Path(folder) / "data", wanted))
         print(f"a bare loop of unlink and DELETE: {bare:.0f} a second; ours is {wanted.rate / bare:.2f} of it")

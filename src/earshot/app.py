@@ -29,7 +29,7 @@ from earshot.core.sealing import Sealers, Sealing
 from earshot.core.sealing_pool import SealingPool
 from earshot.core.signalling import Signalling
 from earshot.core.watch import MB, Watch, WatchSettings
-from earshot.doors import Doors
+from earshot.doors import Doors, rtp_settings
 from earshot.engine.effects import Announce
 from earshot.engine.inputs import RecorderResumed
 from earshot.errors import StoreUnavailable
@@ -39,24 +39,27 @@ from earshot.journal.recovery import recover
 from earshot.journal.timeline import JournalTime
 from earshot.journal.upkeep import Upkeep
 from earshot.journal.writer import JournalSettings, JournalTrouble, JournalWriter
-from earshot.listeners.rtp import RtpListener, RtpSettings
+from earshot.listeners.rtp import RtpListener
 from earshot.listeners.sip import serve_sip
 from earshot.listeners.sound import LegSound
 from earshot.media.render import Limits
-from earshot.ports import Store
+from earshot.ports import Storage, Store
 from earshot.premises import (
     Folders,
+    begin_encryption,
+    clear_work,
     data_dir_lock,
     database_of,
     insist,
     kept_up,
+    keyring_of,
     local_zone,
+    media_at,
     numeric,
 )
 from earshot.protocol.dialect import Dialect
 from earshot.services import House
 from earshot.services.all import SERVICES
-from earshot.storage.local import LocalStorage
 from earshot.store.sql import SqlStore
 from earshot.tasks import Spawner
 from earshot.telephony.sip.uas import UserAgentServer
@@ -93,7 +96,8 @@ class Server:
         self._journal_tasks = Spawner(on_failure)
         self.database = database_of(settings)
         self.store: Store = SqlStore(self.database, self.clock)
-        self.storage = LocalStorage(self.folders.recordings)
+        self.keyring = keyring_of(settings)
+        self.storage: Storage = media_at(self.folders.recordings, self.keyring)
         self.addresses: dict[str, str] = {}
         self._reached = reached
         self._pool = SealingPool(settings.seal_workers)
@@ -116,9 +120,8 @@ class Server:
 
     async def _start(self, undo: contextlib.AsyncExitStack) -> None:
         undo.enter_context(data_dir_lock(self.folders.root))
-        self.folders.work.mkdir(parents=True, exist_ok=True)
-        for leftover in self.folders.work.iterdir():
-            leftover.unlink()
+        begin_encryption(self.folders, self.keyring)
+        clear_work(self.folders.work)
         self._build_core()
         self._build_api()
         self._build_signalling()
@@ -149,7 +152,7 @@ class Server:
 
     def _build_core(self) -> None:
         settings = self.settings
-        self.recovered = recover(self.folders.journal)
+        self.recovered = recover(self.folders.journal, wrap=self.keyring)
         for problem in self.recovered.problems:
             log.error("journal_problem", what=problem)
         restored = restore(self.recovered.events, settings.core)
@@ -163,17 +166,10 @@ class Server:
             settings=JournalSettings(flush_interval_s=settings.flush_ms / 1000),
             checkpoint=lambda: self.recorder.checkpoint(),
             on_trouble=self._journal_trouble,
+            wrap=self.keyring,
         )
         self.upkeep = Upkeep(self.writer)
-        first, last = settings.rtp_range
-        rtp_settings = RtpSettings(
-            host=settings.host,
-            first_port=first,
-            last_port=last,
-            even_only=last - first >= 100,
-            cool_down_s=settings.port_cooldown_s,
-        )
-        self.rtp = RtpListener(rtp_settings, self.writer, self.clock, self.time)
+        self.rtp = RtpListener(rtp_settings(settings), self.writer, self.clock, self.time)
         given = {one.object_name for call in restored.state.calls.values() for one in call.recordings}
         self.names = RecordingNames(self.zone, settings.recording_path, self._is_stored, given)
         self.recorder = Recorder(
@@ -255,6 +251,7 @@ class Server:
                     silent_dbfs=settings.silent_dbfs, lossy_percent=settings.lossy_percent, short_s=settings.short_s
                 ),
                 workers=settings.seal_workers,
+                keyring=self.keyring,
                 reached=self._reached,
             ),
             self._core_tasks,
@@ -294,6 +291,7 @@ class Server:
             events=self.hub,
             spawner=self.spawner,
             settled=self.writer.settled,
+            keyring=self.keyring,
         )
 
     # --- the store and the journal ----------------------------------------------------------------------------------

@@ -160,6 +160,14 @@ class Settings(BaseSettings):
     ledger_origin: str = Field(
         "", pattern=r"^[!-*,-~]{0,200}$", description="Name of the ledger in its checkpoints; empty: by its key."
     )
+    master_key_file: Path | None = Field(
+        None, description="File of the master key that encrypts everything recorded (32 bytes, hex or base64)."
+    )
+    master_key_env: str = Field("", description="The same: name of the environment variable that holds it.")
+    master_key_command: str = Field("", description="The same: command that prints it, run without a shell.")
+    master_keys_old: list[Path] = Field(
+        default_factory=list, description="Files of earlier master keys, until `earshot key rotate` is through."
+    )
     vcon_key: Path | None = Field(
         None, description="PEM file of the RSA key and certificates that sign vCons; empty: made in `data_dir`/keys."
     )

@@ -19,10 +19,13 @@ from earshot.api.dispatch import Api
 from earshot.api.exports import media_of
 from earshot.api.happenings import LiveView
 from earshot.api.media import MediaReply
+from earshot.api.metrics import Gauges
 from earshot.api.terminology import page_terms
 from earshot.api.tokens import Tokens
+from earshot.config import Settings
 from earshot.listeners.events import EventPort
 from earshot.listeners.http import serve_http
+from earshot.listeners.rtp import RtpSettings
 from earshot.listeners.tcp import TcpLimits, serve_tcp
 from earshot.premises import numeric, shared_token, tls_context
 from earshot.protocol.xml import write
@@ -39,6 +42,18 @@ class _Door(Protocol):
     async def close(self) -> None: ...
 
 
+def rtp_settings(settings: Settings) -> RtpSettings:
+    """How sound is received."""
+    first, last = settings.rtp_range
+    return RtpSettings(
+        host=settings.host,
+        first_port=first,
+        last_port=last,
+        even_only=last - first >= 100,
+        cool_down_s=settings.port_cooldown_s,
+    )
+
+
 class Doors:
     """All of them. `addresses` says, name by name, where they are; `web` is the application behind the HTTP port."""
 
@@ -52,8 +67,9 @@ class Doors:
         self._house = house
         self._api = Api(house.context)
         self._registry = registry
+        registry.register(Gauges(house.gauges))
         self._counters = counters
-        self._notices = notices
+        self._notices = lambda: (*notices(), *house.said())
         self._open: list[_Door] = []
         self.addresses: dict[str, str] = {}
         self.web: Starlette

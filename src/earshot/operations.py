@@ -17,18 +17,18 @@ from earshot.core.ledger_check import LedgerEvidence
 from earshot.core.retention_check import RetentionEvidence
 from earshot.errors import ConfigurationError
 from earshot.ports import NotUnique, User
-from earshot.premises import Folders, data_dir_lock, database_of, ledger_signer
+from earshot.premises import Folders, data_dir_lock, database_of, keyring_of, ledger_signer, media_at
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
 from earshot.storage.keys import LEDGER_KEY
 from earshot.storage.leaf_log import LOG_NAME
-from earshot.storage.local import LocalStorage
 from earshot.storage.placed import PlacedStorage
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.ledger import SqlLedgerRows
 from earshot.store.sql.retention import SqlRetention
+from earshot.store.sql.screen_retention import SqlScreenRetention
 from earshot.store.sql.screens import SqlScreens
 from earshot.web.passwords import hash_password
 
@@ -76,7 +76,8 @@ async def check_data(settings: Settings) -> list[str]:
     await store.open()
     try:
         screens, kept = SqlScreens(database), SqlRetention(database)
-        storage = PlacedStorage(LocalStorage(folders.recordings))
+        keyring = keyring_of(settings)
+        storage = PlacedStorage(media_at(folders.recordings, keyring), lambda root: media_at(root, keyring))
         storage.know({one.number: Path(one.destination) for one in await kept.actions() if one.destination})
         found = check(
             folders.journal,
@@ -85,7 +86,8 @@ async def check_data(settings: Settings) -> list[str]:
             running=running,
             screens=screens,
             ledger=ledger_evidence(settings, database),
-            retention=RetentionEvidence(kept=kept, audit=SqlAudit(database)),
+            retention=RetentionEvidence(kept=kept, audit=SqlAudit(database), screens=SqlScreenRetention(database)),
+            keyring=keyring,
         )
         return [problem async for problem in found]
     finally:

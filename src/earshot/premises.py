@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import os
 import resource
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -21,11 +22,18 @@ from earshot.clock import Clock
 from earshot.config import Settings
 from earshot.errors import ConfigurationError, StoreUnavailable
 from earshot.ledger.checkpoint import LogKey, Signer
+from earshot.ports import Storage
 from earshot.post.smtp import SmtpMailer, SmtpSettings
 from earshot.protocol.shared_token import SharedToken
+from earshot.storage.encrypted import EncryptedStorage
 from earshot.storage.keys import LEDGER_KEY, VCON_KEY, ledger_key, vcon_key
+from earshot.storage.local import LocalStorage
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore, database_at
+from earshot.vault.keyring import Keyring
+from earshot.vault.master import keyring_from
+from earshot.vault.overwriting import discard
+from earshot.vault.register import REGISTER, check_keys, enter
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +105,44 @@ def data_dir_lock(root: Path) -> Iterator[None]:
         except OSError:
             raise ConfigurationError(f"{root} is in use by another earshot process") from None
         yield
+
+
+def keyring_of(settings: Settings) -> Keyring | None:
+    """The master keys of the settings; None where nothing is to be encrypted. Raises ConfigurationError when one cannot
+    be had, or what lies in the data folder needs another."""
+    keyring = keyring_from(
+        file=settings.master_key_file,
+        variable=settings.master_key_env,
+        command=settings.master_key_command,
+        old=settings.master_keys_old,
+        environment=os.environ,
+    )
+    folders = Folders(settings.data_dir)
+    check_keys(folders.keys / REGISTER, keyring, folders.recordings)
+    return keyring
+
+
+def begin_encryption(folders: Folders, keyring: Keyring | None) -> None:
+    """Say once whether what is recorded will be encrypted, and remember the key before it is used. Raises
+    ConfigurationError, OSError."""
+    if keyring is None:
+        log.warning("not_encrypted", what="recordings and journal are written plain: no master key is set")
+        return
+    enter(folders.keys / REGISTER, keyring)
+    log.info("encrypted", master_key=keyring.current, also_accepted=keyring.fingerprints[1:])
+
+
+def clear_work(folder: Path) -> None:
+    """Make the folder of files that are on their way, and remove what an earlier process left in it. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.iterdir():
+        discard(leftover)
+
+
+def media_at(root: Path, keyring: Keyring | None) -> Storage:
+    """The storage in a folder, encrypted where there is a keyring."""
+    plain = LocalStorage(root)
+    return plain if keyring is None else EncryptedStorage(plain, keyring)
 
 
 def mailer_of(settings: Settings) -> SmtpMailer | None:

@@ -6,13 +6,14 @@ and logs what it dies of.
 
 import asyncio
 import ctypes
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 PR_SET_NAME = 15
 
@@ -47,6 +48,14 @@ class Spawner:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def in_pieces(items: Sequence[T], size: int = 25) -> AsyncIterator[Sequence[T]]:
+    """`items` in slices, with a turn for everybody else between two: for work that is long only because it is much."""
+    for start in range(0, len(items), size):
+        if start:
+            await asyncio.sleep(0)
+        yield items[start : start + size]
 
 
 def one_thread(name: str) -> ThreadPoolExecutor:

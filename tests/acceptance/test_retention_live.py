@@ -11,10 +11,17 @@ from tests.servers import Speaker, in_process
 from earshot.actor import PROTOCOL
 from earshot.api.retention import Held
 from earshot.core.check import check
+from earshot.engine.variables import CallVariables
+from earshot.ledger.leaves import DELETED, Leaf
+from earshot.operations import check_data
 from earshot.ports.audit import AuditFilter
 from earshot.ports.retention import ArchiveAction, Deletion
+from earshot.ports.screens import ScreenSegment, ScreenSession
+from earshot.storage.leaf_log import FileLeafLog
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.retention import SqlRetention
+from earshot.store.sql.screen_retention import SqlScreenRetention
+from earshot.store.sql.screens import SqlScreens
 
 SOON_S = 20.0
 
@@ -115,3 +122,70 @@ async def test_a_moved_recording_is_read_where_it_lies(tmp_path: Path) -> None:
         await desk.delete(PROTOCOL, 1, "no longer wanted")
         await finished(server, 1)
         assert [path.name for path in cellar.rglob("*") if path.is_file()] == [".earshot-archive"]
+
+
+async def test_a_screen_session_goes_when_its_own_days_are_over(tmp_path: Path) -> None:
+    async with in_process(tmp_path / "data", retention_interval_s=0.3) as server:
+        assert server.inside is not None
+        inside = server.inside
+        source = tmp_path / "picture"
+        source.write_bytes(b"picture")
+        await inside.house.storage.put_file("screens/1.mp4", source)
+        now = inside.clock.now()
+        segment = ScreenSegment(
+            number=1,
+            object_name="screens/1.mp4",
+            media_type="video/mp4",
+            sha256=hashlib.sha256(b"picture").hexdigest(),
+            size=7,
+            began_at=now - 10,
+            duration_s=5.0,
+        )
+        session = ScreenSession(
+            key="session",
+            core=1,
+            session_id="7",
+            agent_id=1,
+            started_at=now - 10,
+            stopped_at=now - 5,
+            state="ended",
+            verdict="captured",
+            variables=CallVariables(keep_days=0),
+            segments=(segment,),
+        )
+        await SqlScreens(inside.database).save_screen(session)
+        kept = SqlScreenRetention(inside.database)
+        async with asyncio.timeout(SOON_S):
+            while not (found := await kept.screen_deletions(10)) or not found[0].finished_at:
+                await asyncio.sleep(0.05)
+        assert objects(server) == []
+        (entry,) = await SqlAudit(inside.database).entries(AuditFilter(act="deleted"), 10)
+        assert (entry.subject, entry.details["sha256"]) == ("screen session 1", segment.sha256)
+        log = FileLeafLog(inside.folders.ledger, read_only=True)
+        await log.open()
+        numbers = await log.about("screen session 1")
+        kinds = [Leaf.read(await log.text(number)).kind for number in numbers]
+        await log.close()
+        assert kinds[-1] == DELETED
+        assert await check_data(inside.settings) == []
+
+
+async def test_what_stands_still_is_said_to_operators(tmp_path: Path) -> None:
+    async with in_process(tmp_path / "data", retention_interval_s=0.3) as server:
+        assert server.inside is not None
+        house = server.inside.house
+        await server.shows("earshot_retention_paused 0.0")
+        await server.shows("earshot_ledger_broken 0.0")
+        assert house.said() == ()
+        await server.make_recording("200")
+        with (server.inside.folders.ledger / "log").open("r+b") as log:
+            log.truncate(40)
+    async with in_process(tmp_path / "data", retention_interval_s=0.3) as server:
+        assert server.inside is not None
+        house = server.inside.house
+        await server.shows("earshot_ledger_broken 1.0")
+        assert "tamper-evident log is broken" in house.said()[0]
+        assert b"API_OK" in await server.command("CALLUPDATE", RECORDID=1, KEEPDAYS=0)
+        await server.shows("earshot_removals_waiting 1.0")
+        assert any(one.startswith("Retention waits: ") for one in house.said())
+        assert len(objects(server)) == 1

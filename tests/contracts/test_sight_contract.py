@@ -1,7 +1,7 @@
 """No list shows more or less than somebody may see, whatever else it is limited by; run against each `Store`."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,9 @@ def various(dice: random.Random, count: int, agents: list[int]) -> list[SealedRe
     ]
 
 
-async def save(store: Store, recordings: list[SealedRecording]) -> None:
+async def save(
+    store: Store, recordings: list[SealedRecording], verdict: Callable[[], str] = lambda: "recorded"
+) -> None:
     await store.save_calls(
         [
             FinishedCall(
@@ -73,7 +75,7 @@ async def save(store: Store, recordings: list[SealedRecording]) -> None:
                 agent_id=one.agent_id,
                 started_at=one.recording_time,
                 stopped_at=one.recording_time + 1,
-                verdict="recorded",
+                verdict=verdict(),
                 reason="bye",
                 recordings=(one,),
             )
@@ -137,6 +139,30 @@ class TestSeen:
             newest = await store.newest_recording("sys_user", "win", sees)
             mine = [number for number, one in numbered if one.agent_id in agents[:2] and shown(one, sees)]
             assert (newest.record_id if newest else None) == next(iter(mine), None)
+
+    @pytest.mark.parametrize("seed", range(2))
+    async def test_calls_are_shown_like_recordings(self, store: Store, seed: int) -> None:
+        dice = random.Random(seed)
+        kept = various(dice, 120, [1, 2, 3])
+        await save(store, kept, lambda: dice.choice(["recorded", "failed"]))
+        everything = await store.calls(None, 1000)
+        assert len(everything) == 120
+        for _ in range(12):
+            sees, limit = some_sight(dice, [1, 2, 3]), dice.choice([1, 5, 1000])
+            for verdict in (None, "failed"):
+                for before in (None, (60.0, 50)):
+                    wanted = [
+                        number
+                        for number, call in everything
+                        if shown(call, sees)
+                        and verdict in (None, call.verdict)
+                        and (before is None or (call.started_at, number) < before)
+                    ]
+                    got = await store.calls(verdict, limit, before, sees)
+                    assert [number for number, _ in got] == wanted[:limit]
+        assert await store.calls(None, 1000, seen_by=EVERYTHING) == everything
+        assert await store.calls(None, 1000, seen_by=NOTHING) == []
+        assert await store.calls(None, 0, seen_by=Visibility(agents=frozenset({1}))) == []
 
     @staticmethod
     def value(field: str, number: int, one: SealedRecording) -> str:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from earshot.ports import Storage
+from earshot.storage.encrypted import EncryptedStorage
 from earshot.storage.local import LocalStorage
 from earshot.storage.memory import MemoryStorage
+from earshot.vault.keyring import Keyring
 
 WRONG = [
     "",
@@ -27,9 +29,10 @@ WRONG = [
 ]
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=["memory", "local", "encrypted memory", "encrypted local"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return MemoryStorage() if request.param == "memory" else LocalStorage(tmp_path / "media")
+    plain: Storage = MemoryStorage() if "memory" in request.param else LocalStorage(tmp_path / "media")
+    return EncryptedStorage(plain, Keyring((b"m" * 32,))) if "encrypted" in request.param else plain
 
 
 @pytest.fixture
@@ -121,6 +124,17 @@ async def test_delete(storage: Storage, source: Path) -> None:
     assert [one async for one in storage.names()] == [("day/y/b", 1)]
     await put(storage, source, "day/x/a", b"33")
     assert sorted([one async for one in storage.names()]) == [("day/x/a", 2), ("day/y/b", 1)]
+
+
+async def test_delete_all(storage: Storage, source: Path) -> None:
+    for name in ("day/x/a", "day/x/b", "day/y/c", "other"):
+        await put(storage, source, name, b"1")
+    assert await storage.delete_all(["day/x/a", "day/x/b", "day/y/c", "day/z/none"]) == {}
+    assert [one async for one in storage.names()] == [("other", 1)]
+    assert await storage.delete_all([]) == {}
+    kept = await storage.delete_all(["other", "../wrong"])
+    assert list(kept) == ["../wrong"]
+    assert [one async for one in storage.names()] == []
 
 
 async def test_an_empty_storage(storage: Storage) -> None:

@@ -59,6 +59,19 @@ async def test_switching_off_and_removing(hooks: Webhooks) -> None:
     assert await one(hooks) not in (first, second)
 
 
+async def test_a_webhook_is_changed_and_what_waits_stays(hooks: Webhooks) -> None:
+    first, second = await one(hooks), await one(hooks)
+    before = await hooks.webhooks()
+    await hooks.enqueue([delivery(first, 1)])
+    wanted = replace(
+        before[0], url="https://b/", secret="other", types=frozenset({"CALLSTOP"}), active=False, added_at=5.0
+    )
+    assert await hooks.change_webhook(wanted)
+    assert await hooks.webhooks() == [replace(wanted, added_at=before[0].added_at), before[1]]
+    assert await hooks.backlogs() == {first: Backlog(1, 0)}
+    assert not await hooks.change_webhook(replace(wanted, webhook_id=second + 100))
+
+
 async def test_deliveries_come_due_in_the_order_of_their_events(hooks: Webhooks) -> None:
     first, second = await one(hooks), await one(hooks)
     given = [delivery(first, 10), delivery(second, 10), delivery(first, 11, next_at=50.0), delivery(first, 12)]

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -20,9 +21,13 @@ from earshot.media.export_task import ExportTask
 from earshot.media.formats.cav.container import CavReader
 from earshot.media.formats.wav import WavWriter
 from earshot.ports import RecordingRow, SealedRecording, Storage
+from earshot.storage.encrypted import EncryptedStorage
 from earshot.storage.local import LocalStorage
 from earshot.storage.memory import MemoryStorage
 from earshot.tasks import Spawner
+from earshot.vault.keyring import Keyring
+
+KEYRING = Keyring((b"m" * 32,))
 
 
 async def keep(storage: Storage, folder: Path, number: int, seconds: float = 0.5, **changes: object) -> RecordingRow:
@@ -58,7 +63,7 @@ async def keep(storage: Storage, folder: Path, number: int, seconds: float = 0.5
 class Bench:
     """An exporter, its storage, and the events it published."""
 
-    def __init__(self, folder: Path, storage: Storage, **settings: int) -> None:
+    def __init__(self, folder: Path, storage: Storage, keyring: Keyring | None = None, **settings: int) -> None:
         self.folder, self.storage = folder, storage
         self.events: list[tuple[str, dict[str, str]]] = []
         self.exporter = Exporter(
@@ -67,6 +72,7 @@ class Bench:
             folder / "exports",
             ExportSettings(log2_n=4, **settings),  # type: ignore[arg-type]
             publish=lambda kind, fields: self.events.append((kind, dict(fields))),
+            keyring=keyring,
         )
 
     async def keep(self, number: int, seconds: float = 0.5) -> RecordingRow:
@@ -83,10 +89,11 @@ async def spawner() -> AsyncIterator[Spawner]:
     await spawner.close()
 
 
-@pytest.fixture(params=["local", "elsewhere"])
+@pytest.fixture(params=["local", "elsewhere", "encrypted local", "encrypted elsewhere"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path, spawner: Spawner) -> Bench:
-    storage: Storage = LocalStorage(tmp_path / "store") if request.param == "local" else MemoryStorage()
-    made = Bench(tmp_path, storage)
+    storage: Storage = LocalStorage(tmp_path / "store") if "local" in request.param else MemoryStorage()
+    keyring = KEYRING if "encrypted" in request.param else None
+    made = Bench(tmp_path, EncryptedStorage(storage, keyring) if keyring else storage, keyring)
     made.exporter.start(spawner)
     return made
 
@@ -119,12 +126,14 @@ async def test_a_file_stays_until_it_is_released(bench: Bench) -> None:
     told: list[float] = []
     job = ExportJob(rows=(row,), kind="single", format="CAV", password="x")
     async with await bench.exporter.file(job, told.append) as made:
-        assert made.path.stat().st_size == made.size and made.file_name == "1.cav"
+        with made.open() as file:
+            assert len(file.read()) == made.size and made.file_name == "1.cav"
         assert told == sorted(told) and told[-1] == 1.0
     assert not made.path.exists(), "what is encrypted is never kept"
     plain = ExportJob(rows=(row,), kind="single", format="WAV")
     async with await bench.exporter.file(plain) as made:
-        assert hashlib.sha256(made.path.read_bytes()).hexdigest() == row.sealed.audio_sha256
+        with made.open() as file:
+            assert hashlib.sha256(file.read()).hexdigest() == row.sealed.audio_sha256
     assert bench.left() == []
 
 
@@ -179,7 +188,7 @@ async def test_altered_media_is_handed_out_but_not_kept(bench: Bench) -> None:
     row = await bench.keep(1)
     await bench.keep(1, 0.25)
     async with await bench.exporter.file(ExportJob(rows=(row,), kind="single", format="CAV")) as made:
-        with made.path.open("rb") as file:
+        with made.open() as file:
             assert CavReader(file).problems()
     assert bench.left() == []
 
@@ -226,3 +235,23 @@ async def test_owners_take_turns() -> None:
     assert queue.drop(works[4]) and not queue.drop(works[4])
     assert [(await queue.next()).number for _ in range(5)] == [1, 4, 2, 6, 3]
     assert len(queue) == 0
+
+
+async def test_videos_that_are_encrypted_go_into_a_cav_as_they_were(tmp_path: Path, spawner: Spawner) -> None:
+    storage = EncryptedStorage(LocalStorage(tmp_path / "store"), KEYRING)
+    bench = Bench(tmp_path, storage, KEYRING)
+    row, video = await bench.keep(1), os.urandom(200_000)
+    (tmp_path / "video").write_bytes(video)
+    await storage.put_file("screens/1.webm", tmp_path / "video")
+    path = storage.local_path("screens/1.webm")
+    assert path is not None
+
+    async def attached(row: RecordingRow) -> Sequence[tuple[str, Path]]:
+        return [("screen-1.webm", path)]
+
+    bench.exporter.attached = attached
+    bench.exporter.start(spawner)
+    async with await bench.exporter.file(ExportJob(rows=(row,), kind="single", format="CAV")) as made:
+        with made.open() as file:
+            cav = CavReader(file)
+            assert cav.problems() == [] and b"".join(cav.member("screen-1.webm")) == video

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earshot.engine.criteria import FIELDS, Facts, asked_for, facts_document
-from earshot.engine.quotas import WINDOWS_KEPT, take_number, take_percentage, window_of
+from earshot.engine.quotas import WINDOWS_KEPT, step_of, take_number, take_percentage, window_of
 from earshot.engine.schedule_documents import document_of, schedule_of
 from earshot.engine.schedule_values import RECORD_EVERYTHING, Criterion, Quota, Schedule
 from earshot.engine.schedules import Decider, compile_schedules, explain
@@ -140,7 +140,7 @@ def test_random_probability_is_a_draw() -> None:
 def test_percentages_are_exact_at_every_moment(percent: float, calls: int) -> None:
     quota, taken = Quota(), 0
     for number in range(1, calls + 1):
-        quota, took = take_percentage(quota, percent)
+        quota, took = take_percentage(quota, step_of(percent))
         taken += took
         assert taken == number * round(percent * 100) // 10_000
 
@@ -240,6 +240,7 @@ any_schedule = st.builds(
     per=st.sampled_from(["all", "agent", "device"]),
     days=st.sampled_from([("mon",), ("mon", "tue"), ("sun",)]),
     keep_days=st.integers(0, 9),
+    agents=st.just((7,)),
 )
 any_call = st.builds(
     lambda at, asked, agent, group, ani, groups: call(at, asked, agent, group=group, ani=ani, groups=groups),
@@ -289,6 +290,7 @@ def test_a_schedule_survives_being_written_down(made: Schedule) -> None:
         ({"name": "a", "percent": 101}, "0 to 100"),
         ({"name": "a", "kind": "sometimes"}, "kind"),
         ({"name": "a", "kind": "set_number"}, "count of 1"),
+        ({"name": "a", "kind": "desktop"}, "needs agents"),
         ({"name": "a", "days": ["someday"]}, "mon, tue"),
         ({"name": "a", "from_time": "25:00"}, "25:00"),
         ({"name": "a", "from_time": "08:00", "until_time": "08:00"}, "the same"),

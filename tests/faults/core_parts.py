@@ -38,7 +38,7 @@ class ToldSound:
     def keep(self, leg: int, wanted: bool) -> None:
         pass
 
-    def mask(self, leg: int, masked: bool) -> None:
+    def mask(self, leg: int, masked: bool, since_us: int = 0) -> None:
         (self.masked.add if masked else self.masked.discard)(leg)
 
     def move_leg(self, old: int, new: int) -> None:

@@ -1,6 +1,9 @@
 """Retention ended between any two steps, disks that are full or away, clocks that jump, holds placed meanwhile."""
 
+import asyncio
+import errno
 import hashlib
+import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +18,13 @@ from earshot.core.retention import Retention, RetentionSettings, trust_clock
 from earshot.engine.variables import CallVariables
 from earshot.ports import FinishedCall, RecordingFilter, SealedRecording
 from earshot.ports.retention import DAY_S, ArchiveAction, Cause, Defaults, Deletion, Hold
+from earshot.premises import media_at
 from earshot.storage.local import LocalStorage
 from earshot.storage.placed import PlacedStorage, prepare
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore, database_at
 from earshot.store.sql.retention import SqlRetention
+from earshot.vault.keyring import Keyring
 
 HOUR_S = 3600.0
 START = 1_700_000_000.0
@@ -41,11 +46,12 @@ class World:
     free: list[int] = field(default_factory=list)
     kill_at: int = -1
     seen: int = 0
+    keyring: Keyring | None = None
 
     def __post_init__(self) -> None:
         self.store = SqlStore(self.database, self.clock)
         self.kept = SqlRetention(self.database)
-        self.main = LocalStorage(self.root / "recordings")
+        self.main = media_at(self.root / "recordings", self.keyring)
         (self.root / "work").mkdir(exist_ok=True)
 
     def reached(self, step: str) -> None:
@@ -55,7 +61,7 @@ class World:
             raise Killed(step)
 
     def process(self, defaults: Defaults | None = None, **settings: float) -> Retention:
-        storage = PlacedStorage(self.main)
+        storage = PlacedStorage(self.main, lambda root: media_at(root, self.keyring))
 
         async def noting(deletions: Sequence[Deletion]) -> set[int]:
             self.noted += [one.record_id for one in deletions]
@@ -76,7 +82,7 @@ class World:
             removal=Removal(
                 self.kept, storage, self.clock, noting=noting, steps=(("last", last),), reached=self.reached
             ),
-            archiving=Archiving(self.kept, storage, self.root / "work", self.clock, self.reached),
+            archiving=Archiving(self.kept, storage, self.root / "work", self.clock, self.reached, self.keyring),
             newest=newest,
             free=lambda: self.free.pop(0) if self.free else 10**12,
             places=storage.know,
@@ -128,7 +134,7 @@ class World:
 
     async def whole(self) -> None:
         """Every row has its media, wherever they lie, and every tombstone is finished."""
-        storage = PlacedStorage(self.main)
+        storage = PlacedStorage(self.main, lambda root: media_at(root, self.keyring))
         actions = await self.kept.actions()
         storage.know({one.number: Path(one.destination) for one in actions if one.destination})
         for row in await self.store.recordings(RecordingFilter(), 100):
@@ -261,6 +267,29 @@ async def test_an_archive_that_is_away_is_waited_for(world: World) -> None:
     await world.whole()
 
 
+async def test_an_archive_that_is_full_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    cellar = world.root / "cellar"
+    prepare(cellar)
+    await world.kept.add_action(ArchiveAction(name="Cellar", kind="move", destination=str(cellar)))
+    await world.make(2, action=2)
+    process = world.process()
+    put = LocalStorage.put_file
+
+    async def full(storage: LocalStorage, name: str, source: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+
+    monkeypatch.setattr(LocalStorage, "put_file", full)
+    assert (await process.round()).archived == 0
+    assert "No space left" in process.troubles[0]
+    assert world.files() == ["1.wav", "2.wav"]
+    assert world.files("cellar") == world.files("work") == []
+    monkeypatch.setattr(LocalStorage, "put_file", put)
+    world.clock.advance(61.0)
+    assert (await process.round()).archived == 2
+    assert process.troubles == []
+    await world.whole()
+
+
 async def test_a_copy_that_cannot_be_reached_keeps_its_deletion_open(world: World) -> None:
     cellar = world.root / "cellar"
     prepare(cellar)
@@ -364,3 +393,16 @@ class TestClock:
         await process.round()
         world.clock.advance(300 * DAY_S)
         assert (await process.round()).paused == ""
+
+
+async def test_a_round_that_fails_in_an_unknown_way_is_said_and_tried_again(world: World) -> None:
+    process = world.process()
+    process._store.due, due = None, process._store.due  # type: ignore[method-assign,assignment]
+    running = asyncio.create_task(process.run())
+    while not process.troubles:
+        await asyncio.sleep(0)
+    assert not running.done()
+    assert "callable" in process.troubles[0]
+    running.cancel()
+    process._store.due = due  # type: ignore[method-assign]
+    assert (await process.round()).paused == ""

@@ -35,6 +35,7 @@ FLOORS = {
     "media": 2,
     "protocol": 1,
     "telephony": 1,
+    "vault": 1,
     "clock": 0,
     "errors": 0,
     "tasks": 0,
@@ -60,6 +61,7 @@ SAME_FLOOR_ALLOWED = {
     ("app", "doors"),
     ("doors", "services"),
     ("doors", "premises"),
+    ("doors", "config"),
     ("services", "config"),
     ("services", "premises"),
 }

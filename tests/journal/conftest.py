@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.journal.journal_keys import RING, Wrap
 
 from earshot.clock import FakeClock
 from earshot.journal.recovery import Recovered, recover
@@ -21,8 +22,15 @@ def fake_clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(params=[None, RING], ids=["plain", "encrypted"])
+def wrap(request: pytest.FixtureRequest) -> Wrap:
+    """The master keys; None for a plain journal."""
+    given: Wrap = request.param
+    return given
+
+
 @pytest.fixture
-def open_journal(fake_clock: FakeClock) -> OpenJournal:
+def open_journal(fake_clock: FakeClock, wrap: Wrap) -> OpenJournal:
     """A context manager that recovers what is in a folder and writes on."""
 
     @asynccontextmanager
@@ -33,7 +41,7 @@ def open_journal(fake_clock: FakeClock) -> OpenJournal:
         on_trouble: Callable[[JournalTrouble], None] | None = None,
         recovered: Recovered | None = None,
     ) -> AsyncIterator[JournalWriter]:
-        found = recovered or recover(directory)
+        found = recovered or recover(directory, wrap=wrap)
         spawner = Spawner()
         writer = JournalWriter(
             directory,
@@ -43,6 +51,7 @@ def open_journal(fake_clock: FakeClock) -> OpenJournal:
             settings=settings or JournalSettings(flush_interval_s=0.005),
             checkpoint=checkpoint,
             on_trouble=on_trouble,
+            wrap=wrap,
         )
         await writer.start(spawner)
         try:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.journal.journal_keys import RING, Wrap
 
 from earshot.clock import FakeClock
 from earshot.journal.check import check
@@ -32,7 +33,7 @@ def contents(read: LegPackets) -> list[bytes]:
 
 
 async def _play(
-    directory: Path, script: list[tuple[int, list[bytes], str]], segment_bytes: int
+    directory: Path, script: list[tuple[int, list[bytes], str]], segment_bytes: int, wrap: Wrap
 ) -> dict[int, list[bytes]]:
     """Write a script to a journal and read every leg back, twice: at once and in small chunks."""
     spawner = Spawner()
@@ -41,6 +42,7 @@ async def _play(
         time=JournalTime(FakeClock()),
         random_u32=lambda: 7,
         settings=JournalSettings(flush_interval_s=0.001, segment_bytes=segment_bytes),
+        wrap=wrap,
     )
     await writer.start(spawner)
     sent: dict[int, list[bytes]] = {}
@@ -55,27 +57,34 @@ async def _play(
     await writer.sync()
     for leg, expected in sent.items():
         tail = writer.leg_tail(leg)
-        whole = read_leg(directory, leg, tail)
+        whole = read_leg(directory, leg, tail, wrap)
         assert contents(whole) == expected
         assert whole.times_us.tolist() == [NOW_US + 20 * n for n in range(len(expected))]
-        assert [packet for part in iter_leg(directory, leg, tail, 100) for packet in contents(part)] == expected
+        chunks = iter_leg(directory, leg, tail, 100, wrap)
+        assert [packet for part in chunks for packet in contents(part)] == expected
     await writer.close()
     await spawner.close()
     return sent
 
 
-@settings(max_examples=40, deadline=None)
-@given(script=st.lists(appends, min_size=1, max_size=15), segment_bytes=st.sampled_from([64, 2000, 1 << 20]))
-def test_legs_come_back_as_they_were_sent(script: list[tuple[int, list[bytes], str]], segment_bytes: int) -> None:
+@settings(max_examples=60, deadline=None)
+@given(
+    script=st.lists(appends, min_size=1, max_size=15),
+    segment_bytes=st.sampled_from([64, 2000, 1 << 20]),
+    wrap=st.sampled_from([None, RING]),
+)
+def test_legs_come_back_as_they_were_sent(
+    script: list[tuple[int, list[bytes], str]], segment_bytes: int, wrap: Wrap
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
-        sent = asyncio.run(_play(directory, script, segment_bytes))
-        recovered = recover(directory)
+        sent = asyncio.run(_play(directory, script, segment_bytes, wrap))
+        recovered = recover(directory, wrap=wrap)
         assert recovered.problems == [] and recovered.torn is None
-        assert check(directory) == []
+        assert check(directory, wrap=wrap) == []
         assert recovered.legs.keys() == sent.keys()
         for leg, found in recovered.legs.items():
-            assert contents(read_leg(directory, leg, found.tail)) == sent[leg]
+            assert contents(read_leg(directory, leg, found.tail, wrap)) == sent[leg]
 
 
 async def test_who_waits_for_the_next_flush_does_not_hasten_it(tmp_path: Path, open_journal: Any) -> None:
@@ -90,39 +99,39 @@ async def test_who_waits_for_the_next_flush_does_not_hasten_it(tmp_path: Path, o
         assert writer.durable >= position
 
 
-async def test_events_come_back_in_order(tmp_path: Path, open_journal: Any) -> None:
+async def test_events_come_back_in_order(tmp_path: Path, open_journal: Any, wrap: Wrap) -> None:
     async with open_journal(tmp_path) as writer:
         for number in range(20):
             position = writer.append_event({"number": number, "text": "ä\n"})
             if number % 7 == 0:
                 await writer.synced(position)
-    events = recover(tmp_path).events
+    events = recover(tmp_path, wrap=wrap).events
     assert events == [{"number": number, "text": "ä\n"} for number in range(20)]
 
 
-async def test_a_released_leg_is_not_recovered(tmp_path: Path, open_journal: Any) -> None:
+async def test_a_released_leg_is_not_recovered(tmp_path: Path, open_journal: Any, wrap: Wrap) -> None:
     async with open_journal(tmp_path) as writer:
         writer.append_packets(1, [NOW_US], [b"one"])
         writer.append_packets(2, [NOW_US], [b"two"])
         writer.forget_leg(1)
         with pytest.raises(KeyError):
             writer.leg_tail(1)
-    assert recover(tmp_path).legs.keys() == {2}
-    assert check(tmp_path) == []
+    assert recover(tmp_path, wrap=wrap).legs.keys() == {2}
+    assert check(tmp_path, wrap=wrap) == []
 
 
-async def test_a_slot_is_not_reused_while_its_packets_wait(tmp_path: Path, open_journal: Any) -> None:
+async def test_a_slot_is_not_reused_while_its_packets_wait(tmp_path: Path, open_journal: Any, wrap: Wrap) -> None:
     async with open_journal(tmp_path, JournalSettings(flush_interval_s=60)) as writer:
         writer.append_packets(1, [NOW_US], [b"one"])
         writer.forget_leg(1)
         writer.append_packets(2, [NOW_US], [b"two"])
         await writer.sync()
-        assert contents(read_leg(tmp_path, 2, writer.leg_tail(2))) == [b"two"]
+        assert contents(read_leg(tmp_path, 2, writer.leg_tail(2), wrap)) == [b"two"]
         freed = writer.open_leg(3)
         assert freed == 0, "after the flush the slot of leg 1 is free again"
 
 
-async def test_each_segment_begins_with_a_checkpoint(tmp_path: Path, open_journal: Any) -> None:
+async def test_each_segment_begins_with_a_checkpoint(tmp_path: Path, open_journal: Any, wrap: Wrap) -> None:
     state = {"calls": 0}
 
     def checkpoint() -> list[dict[str, Any] | bytes]:
@@ -134,7 +143,7 @@ async def test_each_segment_begins_with_a_checkpoint(tmp_path: Path, open_journa
             writer.append_event({"number": number, "text": "x" * 50})
             await writer.sync()
     assert len(segment_numbers(tmp_path)) > 3
-    events = recover(tmp_path).events
+    events = recover(tmp_path, wrap=wrap).events
     calls = events[0]["calls"]
     assert events[1] == {"raw": True}
     assert [event["number"] for event in events[2:]] == list(range(calls, 30))
@@ -149,13 +158,13 @@ async def test_segments_rotate_by_age(tmp_path: Path, open_journal: Any, fake_cl
     assert segment_numbers(tmp_path) == [1, 2, 3]
 
 
-async def test_writing_goes_on_where_it_stopped(tmp_path: Path, open_journal: Any) -> None:
+async def test_writing_goes_on_where_it_stopped(tmp_path: Path, open_journal: Any, wrap: Wrap) -> None:
     for number in range(3):
         async with open_journal(tmp_path) as writer:
             writer.append_packets(9, [NOW_US + number], [bytes([number])])
-    found = recover(tmp_path)
-    assert contents(read_leg(tmp_path, 9, found.legs[9].tail)) == [b"\0", b"\1", b"\2"]
-    assert check(tmp_path) == []
+    found = recover(tmp_path, wrap=wrap)
+    assert contents(read_leg(tmp_path, 9, found.legs[9].tail, wrap)) == [b"\0", b"\1", b"\2"]
+    assert check(tmp_path, wrap=wrap) == []
 
 
 class _FailingFile(SegmentFile):
@@ -169,7 +178,7 @@ class _FailingFile(SegmentFile):
         super().write(flight)
 
 
-async def test_a_full_disk_loses_nothing_up_to_the_bound(tmp_path: Path, open_journal: Any) -> None:
+async def test_a_full_disk_loses_nothing_up_to_the_bound(tmp_path: Path, open_journal: Any, wrap: Wrap) -> None:
     told: list[JournalTrouble] = []
     failed = asyncio.Event()
 
@@ -179,7 +188,7 @@ async def test_a_full_disk_loses_nothing_up_to_the_bound(tmp_path: Path, open_jo
 
     limits = JournalSettings(flush_interval_s=0.001, retry_s=0.001, max_pending_bytes=5_000)
     async with open_journal(tmp_path, limits, None, on_trouble) as writer:
-        disk = _FailingFile(tmp_path)
+        disk = _FailingFile(tmp_path, wrap)
         writer._file = disk
         writer.append_event({"kept": 1})
         await asyncio.wait_for(failed.wait(), 5)
@@ -189,10 +198,10 @@ async def test_a_full_disk_loses_nothing_up_to_the_bound(tmp_path: Path, open_jo
         disk.full = False
         await asyncio.wait_for(writer.sync(), 5)
         kept = 10 - writer.dropped_packets
-        assert len(read_leg(tmp_path, 1, writer.leg_tail(1)).lengths) == kept
+        assert len(read_leg(tmp_path, 1, writer.leg_tail(1), wrap).lengths) == kept
     assert told[0].error is not None and told[-1].error is None
-    assert recover(tmp_path).events == [{"kept": 1}]
-    assert check(tmp_path) == []
+    assert recover(tmp_path, wrap=wrap).events == [{"kept": 1}]
+    assert check(tmp_path, wrap=wrap) == []
 
 
 async def test_closing_on_a_full_disk_says_so(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ async def test_only_what_is_asked_for_is_recorded(
     say(0)
     listener.record(first, 1)
     say(1)
-    listener.mask(first, True)
+    listener.mask(first, True, writer.time.now_us())
     say(2)
     listener.mask(first, False)
     say(3)
@@ -155,6 +155,25 @@ async def test_only_what_is_asked_for_is_recorded(
     assert contents(await heard(writer, 1)) == [rtp(1), rtp(3)]
     assert contents(await heard(writer, 2)) == [rtp(100 + number) for number in range(5)]
     assert listener.figures(first).packets == 5
+
+
+async def test_what_arrives_while_a_blackout_takes_effect_is_in_it(
+    listener: RtpListener, writer: JournalWriter, sender: socket.socket
+) -> None:
+    port = listener.open_port()
+    listener.record(port, 1)
+    sender.sendto(rtp(1), ("127.0.0.1", port))
+    began_us = writer.time.now_us()
+    sender.sendto(rtp(2), ("127.0.0.1", port))
+    listener.mask(port, True, began_us)
+    sender.sendto(rtp(3), ("127.0.0.1", port))
+    listener.mask(port, True, writer.time.now_us())
+    sender.sendto(rtp(4), ("127.0.0.1", port))
+    listener.mask(port, False)
+    sender.sendto(rtp(5), ("127.0.0.1", port))
+    listener.drain()
+    assert contents(await heard(writer, 1)) == [rtp(1), rtp(5)]
+    assert listener.figures(port).packets == 5
 
 
 async def test_live_figures(listener: RtpListener, sender: socket.socket) -> None:

@@ -15,6 +15,7 @@ from earshot.errors import BadInput
 from earshot.ports.outbox import Attachment, Mail
 from earshot.post.addresses import checked_text
 from earshot.post.message import LINE_BYTES, PIECE_BYTES, PLACE, compose, encoded_size, safe_name
+from earshot.vault.files import create
 
 
 async def wire(mail: Mail, attachment: Attachment | None) -> bytes:
@@ -154,3 +155,14 @@ async def test_no_name_adds_a_header(tmp_path: Path, to_name: str, from_name: st
     (part,) = message.iter_attachments()
     assert sorted(part.keys()) == ["Content-Disposition", "Content-Transfer-Encoding", "Content-Type", "MIME-Version"]
     assert part.get_content() == b"sound"
+
+
+async def test_an_encrypted_file_is_sent_plain(tmp_path: Path) -> None:
+    content, key = b"spoken in confidence" * 40_000, b"k" * 32
+    with create(tmp_path / "sealed", key) as file:
+        file.write(content)
+    made = Attachment(path=tmp_path / "sealed", media_type="audio/wav", file_name="17.wav", size=len(content), key=key)
+    (part,) = read(await wire(a_mail(), made)).iter_attachments()
+    assert part.get_content() == content
+    assert b"confidence" not in made.path.read_bytes()
+    assert key.hex() not in repr(made) and repr(key) not in repr(made)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from earshot.store.database import Query
 from earshot.store.migrate import upgrade
 from earshot.store.sql.access import GRANTED, LINKED
+from earshot.store.sql.calls import _seen_calls
 from earshot.store.sql.recordings import SEEN, _list
 from earshot.store.sqlite import named_dialect
 
@@ -47,6 +48,16 @@ def test_several_values_are_found_one_by_one(database: sqlite3.Connection, colum
     found = plan(database, _list((("group", False), ("ani", True)), 4, True, False, True, SEEN, column))
     assert found.count(f"ix_recordings_{column} ({column}=?") == 4
     assert "SCAN recordings" not in found
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("limits", [(False, False), (True, True)])
+def test_calls_of_several_values_are_found_one_by_one(
+    database: sqlite3.Connection, column: str, limits: tuple[bool, bool]
+) -> None:
+    found = plan(database, _seen_calls(column, 4, *limits))
+    assert found.count(f"ix_calls_{column} ({column}=?") == 4
+    assert "SCAN calls" not in found and "ix_calls_verdict" not in found
 
 
 @pytest.mark.parametrize("name", ["device_id", "group", "user3", "ident", "filename", "audio_hash"])

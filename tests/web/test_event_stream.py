@@ -78,7 +78,7 @@ async def world(limits: StreamLimits | None = None, kept: int = 100) -> AsyncIte
     spawner = Spawner()
     clock = SystemClock()
     hub = Hub(lambda: next(ticks), asyncio.get_running_loop().call_later, pace_s=0.0, kept=kept)
-    streams = EventStreams(hub, clock, spawner, limits or StreamLimits(pace_s=0.0))
+    streams = EventStreams(hub, clock, spawner, limits or StreamLimits())
 
     async def answer(request: Request) -> Response:
         request.state.actor = WHO.get(request.headers.get("who", ""))
@@ -157,7 +157,7 @@ async def test_an_id_that_is_not_known_any_more(last_id: str) -> None:
 
 
 async def test_silence_is_broken_and_a_stream_ends_after_its_time() -> None:
-    limits = StreamLimits(heartbeat_s=0.02, longest_s=0.1, pace_s=0.0)
+    limits = StreamLimits(heartbeat_s=0.02, longest_s=0.1)
     async with world(limits) as here, here.stream() as reader:
         blocks = [await reader.block() for _ in range(3)]
         assert "" in blocks[1] and "" in blocks[2]
@@ -176,7 +176,7 @@ async def test_one_too_many() -> None:
 
 async def test_a_stream_that_is_not_read_ends_and_the_others_go_on() -> None:
     async with (
-        world(StreamLimits(waiting_bytes=256 * 1024, pace_s=0.0, goodbye_s=0.05)) as here,
+        world(StreamLimits(waiting_bytes=256 * 1024, goodbye_s=0.05)) as here,
         here.stream() as quick,
     ):
         await quick.block()

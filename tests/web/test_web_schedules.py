@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from earshot.actor import SYSTEM
 from earshot.api.audit import NoTrail
 from earshot.api.schedules import ScheduleDesk
 from earshot.clock import FakeClock
@@ -44,6 +45,6 @@ def pages() -> SchedulePages:
 async def test_the_page_lists_and_explains(question: str, status: int, says: str) -> None:
     app = SimpleNamespace(state=SimpleNamespace(console=Printer()))
     scope = {"type": "http", "method": "GET", "path": "/schedules", "query_string": question.encode(), "headers": []}
-    answer = await pages().listed(Request({**scope, "app": app}))
+    answer = await pages().listed(Request({**scope, "app": app, "state": {"actor": SYSTEM}}))
     assert answer.status_code == status
     assert says in bytes(answer.body).decode()

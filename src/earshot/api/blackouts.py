@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from earshot.api.context import Context
+from earshot.api.sight import shows_agent, shows_device
 from earshot.engine.blackout_values import (
     BlackoutInput,
     StartAgentBlackout,
@@ -80,6 +81,12 @@ def _meant(context: Context, request: Request) -> _Meant:
     return meant
 
 
+def _nobody(request: Request) -> _Meant:
+    """What somebody is told who is not shown all that is meant: the same as where there is nothing."""
+    is_device = request.get("DEVICEID") or request.get("DEVICEALIAS")
+    return _Meant(label=DEVICE_INVALID if is_device else AGENT_NOT_FOUND)
+
+
 def _offset_us(request: Request) -> int | None:
     """TIMEOFFSET in microseconds; None when it is further away than any call may be long."""
     seconds = float(request.get("TIMEOFFSET") or 0.0)
@@ -122,6 +129,9 @@ async def _of_calls(context: Context, request: Request, make: Callable[[str, int
     if offset_us is None:
         return failed(request, INVALID_FORMAT, f"TIMEOFFSET is more than {LONGEST_OFFSET_S} seconds away")
     meant = _meant(context, request)
+    sees, instance = request.actor.sees, _instance(request)
+    if not all(shows_device(context, sees, device, instance) for device in meant.devices):
+        meant = _nobody(request)
     if not meant.agents:
         return failed(request, meant.label, NO_DEVICE if meant.label == DEVICE_INVALID else NO_AGENT)
     if not meant.devices:
@@ -163,6 +173,14 @@ async def _of_agents(
     if offset_us is None:
         return failed(request, INVALID_FORMAT, f"TIMEOFFSET is more than {LONGEST_OFFSET_S} seconds away")
     meant = _meant(context, request)
+    sees = request.actor.sees
+    if not all(
+        all(shows_device(context, sees, device) for device in devices)
+        if agent is None
+        else shows_agent(context, sees, agent, devices)
+        for agent, devices in meant.agents.values()
+    ):
+        meant = _nobody(request)
     if not meant.agents:
         return failed(request, meant.label, NO_DEVICE if meant.label == DEVICE_INVALID else NO_AGENT)
     return await _send(context, request, make(context, meant, offset_us))

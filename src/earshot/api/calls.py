@@ -7,6 +7,7 @@ because of the state of a device.
 from collections.abc import Awaitable
 
 from earshot.api.context import Context
+from earshot.api.sight import shows_agent, shows_device
 from earshot.api.variables import changes_in
 from earshot.engine.inputs import CallRefused, Input, StartCall, StartRecording, StopCall, StopRecording, UpdateCall
 from earshot.errors import StoreUnavailable
@@ -25,6 +26,17 @@ def _send(context: Context, request: Request, told: Input) -> Result:
 
 def _instance(request: Request) -> str | None:
     return request.get("CALLINSTANCE") if "CALLINSTANCE" in request.params else None
+
+
+def _device(context: Context, request: Request) -> str | None:
+    """The device that is meant, if the actor is shown what the command can touch: the calls there, and the agent whose
+    phone it says is used there."""
+    device, sees = context.resolve(request), request.actor.sees
+    if device is None or sees.everything:
+        return device
+    owner = context.directory.by_phone.get(request.get("DEVICEALIAS"))
+    is_shown = shows_device(context, sees, device, _instance(request))
+    return device if is_shown and (owner is None or shows_agent(context, sees, owner)) else None
 
 
 def _lookup_only(request: Request) -> tuple[str, ...]:
@@ -47,7 +59,7 @@ def _refused(context: Context, request: Request, device: str, label: str) -> Res
 
 
 def call_start(context: Context, request: Request) -> Result:
-    device = context.resolve(request)
+    device = _device(context, request)
     if device is None:
         return failed(request, DEVICE_INVALID, NO_DEVICE)
     instance = _instance(request) or ""
@@ -58,7 +70,7 @@ def call_start(context: Context, request: Request) -> Result:
 
 
 def call_stop(context: Context, request: Request) -> Result:
-    device = context.resolve(request)
+    device = _device(context, request)
     if device is None:
         return failed(request, DEVICE_INVALID, NO_DEVICE)
     return _send(context, request, StopCall(device_id=device, instance=_instance(request)))
@@ -67,7 +79,7 @@ def call_stop(context: Context, request: Request) -> Result:
 def call_update(context: Context, request: Request) -> Result | Awaitable[Result]:
     if request.get("RECORDID"):
         return _update_recording(context, request, request.get("RECORDID"))
-    device = context.resolve(request)
+    device = _device(context, request)
     if device is None:
         return failed(request, DEVICE_INVALID, NO_DEVICE)
     instance = _instance(request)
@@ -126,7 +138,7 @@ async def _is_shown(context: Context, request: Request, record_id: int) -> bool:
 
 
 def record_start(context: Context, request: Request) -> Result:
-    device = context.resolve(request)
+    device = _device(context, request)
     if device is None:
         return failed(request, DEVICE_INVALID, NO_DEVICE)
     refusal = _refusal(context)
@@ -137,7 +149,7 @@ def record_start(context: Context, request: Request) -> Result:
 
 
 def record_stop(context: Context, request: Request) -> Result:
-    device = context.resolve(request)
+    device = _device(context, request)
     if device is None:
         return failed(request, DEVICE_INVALID, NO_DEVICE)
     changes = changes_in(request, leave_out=_lookup_only(request))

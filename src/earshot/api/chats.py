@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 
 from earshot.api.context import Context, log
 from earshot.api.people import PHONE_KEYS, find_agent, find_key
+from earshot.api.sight import shows_agent, shows_chat
 from earshot.api.variables import USER_TAGS, changes_in
 from earshot.engine.chat_values import AgentFacts, Chat, StartChat, StopChat, UpdateChat
 from earshot.engine.chats import open_chat
@@ -35,10 +36,12 @@ async def _start_after_reading(context: Context, request: Request) -> Result:
 
 
 def _agent(context: Context, request: Request) -> Agent | None:
-    """AGENTID where it is given, else KEYNAME and KEYVALUE."""
+    """By AGENTID where it is given, else by KEYNAME and KEYVALUE; nobody that the actor is not shown."""
+    name, value = request.get("KEYNAME"), request.get("KEYVALUE")
     if request.get("AGENTID"):
-        return find_agent(context.directory, "AGENTID", request.get("AGENTID"))
-    return find_agent(context.directory, request.get("KEYNAME"), request.get("KEYVALUE"))
+        name, value = "AGENTID", request.get("AGENTID")
+    agent = find_agent(context.directory, name, value)
+    return agent if agent is not None and shows_agent(context, request.actor.sees, agent) else None
 
 
 def _start(context: Context, request: Request, agent: Agent | None) -> Result:
@@ -87,6 +90,8 @@ def facts_of(context: Context, agent: Agent) -> AgentFacts:
 def chat_update(context: Context, request: Request) -> Result:
     """Set call variables of a session. What is not running cannot be updated: the log says so, the answer is API_OK."""
     _warn_if_unknown(context, request)
+    if not _is_shown(context, request):
+        return _like_unknown(context, request)
     changes = changes_in(request, leave_out=("SESSIONID",))
     sent = context.cores.send(UpdateChat(session_id=request.get("SESSIONID"), changes=changes))
     return sent_to_cores(request, sent.reached, sent.missed)
@@ -95,8 +100,21 @@ def chat_update(context: Context, request: Request) -> Result:
 def chat_stop(context: Context, request: Request) -> Result:
     """End a session. An unknown one is no error (reference.md 14.3)."""
     _warn_if_unknown(context, request)
+    if not _is_shown(context, request):
+        return _like_unknown(context, request)
     sent = context.cores.send(StopChat(session_id=request.get("SESSIONID")))
     return sent_to_cores(request, sent.reached, sent.missed)
+
+
+def _is_shown(context: Context, request: Request) -> bool:
+    """Whether the actor sees every session of that name."""
+    sees, session_id = request.actor.sees, request.get("SESSIONID")
+    running = (open_chat(link.state, session_id) for link in context.cores.links)
+    return sees.everything or all(shows_chat(context, sees, chat) for chat in running if chat is not None)
+
+
+def _like_unknown(context: Context, request: Request) -> Result:
+    return sent_to_cores(request, tuple(link.ident for link in context.cores.links), ())
 
 
 def _warn_if_unknown(context: Context, request: Request) -> None:

@@ -15,6 +15,8 @@ from earshot.api.exporting import Exports
 from earshot.api.ledger import Ledger, NoLedger
 from earshot.api.mail_desk import MailDesk
 from earshot.api.retention import RetentionDesk
+from earshot.api.schedules import ScheduleDesk
+from earshot.api.webhooks import WebhookDesk
 from earshot.capture.registry import Registry
 from earshot.clock import Clock, SystemClock
 from earshot.engine.directory import Agent, Directory, resolve_device
@@ -71,6 +73,8 @@ class Context:
     exports: Exports | None = None
     retention: RetentionDesk | None = None
     mail: MailDesk | None = None
+    schedules: ScheduleDesk | None = None
+    webhooks: WebhookDesk | None = None
     publish: Callable[[str, Sequence[tuple[str, str]]], None] = lambda kind, fields: None
     desktops: Desktops = field(default_factory=lambda: Registry(SystemClock()))
     screens: Screens = field(default_factory=MemoryScreens)

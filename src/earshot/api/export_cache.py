@@ -6,19 +6,21 @@ an earlier process was made of.
 
 import shutil
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass(slots=True)
 class Entry:
-    """A finished file: its size, what media it was made of (SHA-256), who holds it, and whether it may stay after."""
+    """A finished file: its size, what media it was made of (SHA-256), who holds it, whether it may stay after, and the
+    `key` it is encrypted with, which is nowhere on the disk (empty where it is plain)."""
 
     path: Path
     size: int
     sha256s: frozenset[str]
     kept: bool
     holders: int = 0
+    key: bytes = field(default=b"", repr=False)
 
 
 class ExportCache:
@@ -46,11 +48,13 @@ class ExportCache:
         """Where a file is written until it is whole."""
         return self.folder / f"{key}.part"
 
-    def add(self, key: str, size: int, sha256s: frozenset[str], *, kept: bool, holders: int) -> Entry:
+    def add(
+        self, key: str, size: int, sha256s: frozenset[str], *, kept: bool, holders: int, encrypted_with: bytes = b""
+    ) -> Entry:
         """The file of `unfinished` is whole, and so many hold it already."""
         path = self.folder / key
         self.unfinished(key).replace(path)
-        entry = self._entries[key] = Entry(path, size, sha256s, kept, holders + 1)
+        entry = self._entries[key] = Entry(path, size, sha256s, kept, holders + 1, encrypted_with)
         self.let_go(key, entry)
         return entry
 
@@ -68,10 +72,10 @@ class ExportCache:
             self._remove(key, entry)
         self._make_room()
 
-    def forget(self, sha256: str) -> None:
-        """Nothing made of that media is found any more. Who reads it still reads it to the end."""
+    def forget(self, sha256s: frozenset[str]) -> None:
+        """Nothing made of any of these media is found any more. Who reads it still reads it to the end."""
         for key, entry in list(self._entries.items()):
-            if sha256 in entry.sha256s:
+            if sha256s & entry.sha256s:
                 entry.kept = False
                 self._remove(key, entry)
 

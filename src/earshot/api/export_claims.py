@@ -11,6 +11,7 @@ from pathlib import Path
 from earshot.api.export_cache import Entry, ExportCache
 from earshot.api.export_processes import ExportFailed
 from earshot.api.export_queue import Work
+from earshot.vault.files import read_growing
 
 CHUNK_BYTES = 256 * 1024
 
@@ -60,16 +61,24 @@ class Claim:
         entry = self._entry or (self._work.entry if self._work is not None else None)
         return entry.path if entry is not None else self._cache.unfinished(self.key)
 
+    @property
+    def file_key(self) -> bytes:
+        """What the file is encrypted with; empty where it is plain."""
+        if self._entry is not None:
+            return self._entry.key
+        return bytes.fromhex(self._work.task.out_key) if self._work is not None else b""
+
     async def read(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """See `RangedBytes.read`. Raises what the making of the file raised."""
         await self._until(min(start + 1, stop))
         # Opened here and not in a thread: the loop gives the file its final name, never between these two.
-        handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        handle, key = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC), self.file_key
         try:
             at = start
             while at < stop:
                 ready = await self._until(at + 1)
-                chunk = await asyncio.to_thread(os.pread, handle, min(CHUNK_BYTES, min(stop, ready) - at), at)
+                upto = min(stop, ready, at + CHUNK_BYTES)
+                chunk = await asyncio.to_thread(_read, handle, key, self.size, at, upto)
                 if not chunk:
                     raise ExportFailed("the export is shorter than it should be")
                 at += len(chunk)
@@ -95,3 +104,7 @@ class Claim:
             work.waiting -= 1
             if work.waiting == 0 and work.failure is None:
                 self._unclaimed(work)
+
+
+def _read(handle: int, key: bytes, size: int, start: int, stop: int) -> bytes:
+    return read_growing(handle, key, size, start, stop) if key else os.pread(handle, stop - start, start)

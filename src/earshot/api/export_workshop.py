@@ -97,7 +97,14 @@ class Workshop:
         if done.size != work.size:
             raise ProcessDied(f"the export has {done.size} bytes instead of {work.size}")
         kept = work.kept and not done.altered
-        work.entry = self._cache.add(work.key, done.size, work.sha256s, kept=kept, holders=work.waiting)
+        work.entry = self._cache.add(
+            work.key,
+            done.size,
+            work.sha256s,
+            kept=kept,
+            holders=work.waiting,
+            encrypted_with=bytes.fromhex(work.task.out_key),
+        )
         work.ready = done.size
         work.done = True
         work.changed()

@@ -25,7 +25,10 @@ from earshot.errors import OutOfDiskSpace
 from earshot.media.export_task import ExportTask, SourceFile, size_of
 from earshot.media.formats import CAV, FORMATS
 from earshot.ports import RecordingRow, Storage
+from earshot.storage.placed import name_at_place
 from earshot.tasks import Spawner
+from earshot.vault.files import create
+from earshot.vault.keyring import KEY_BYTES, Keyring
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 Attached = Callable[[RecordingRow], Awaitable[Sequence[tuple[str, Path]]]]
@@ -51,7 +54,8 @@ class ExportSettings:
 
 
 class Exporter:
-    """Implements `earshot.api.exporting.Exports`. `publish` tells the listeners of events."""
+    """Implements `earshot.api.exporting.Exports`. `publish` tells the listeners of events. With a `keyring` files are
+    encrypted, each with a key that is in memory only and goes with this process."""
 
     def __init__(
         self,
@@ -61,11 +65,13 @@ class Exporter:
         settings: ExportSettings,
         publish: Callable[[str, Sequence[tuple[str, str]]], None] = lambda kind, fields: None,
         attached: Attached = nothing_attached,
+        keyring: Keyring | None = None,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._settings = settings
         self.attached = attached
+        self._keyring = keyring
         self._cache = ExportCache(folder, settings.cache_bytes)
         self._workshop = Workshop(self._cache, publish)
         self._number = 0
@@ -99,7 +105,12 @@ class Exporter:
             raise
         media_type, name = _kind_of_file(job)
         return ExportedFile(
-            path=claim.path, media_type=media_type, file_name=name, size=claim.size, on_release=claim.release
+            path=claim.path,
+            media_type=media_type,
+            file_name=name,
+            size=claim.size,
+            key=claim.file_key,
+            on_release=claim.release,
         )
 
     async def reply(self, job: ExportJob) -> MediaReply:
@@ -132,12 +143,13 @@ class Exporter:
         """See `Exports.under_way`."""
         return [work.view() for work in sorted(self._workshop.works.values(), key=lambda work: work.number)]
 
-    def forget(self, audio_sha256: str) -> None:
+    def forget(self, *audio_sha256s: str) -> None:
         """See `Exports.forget`."""
+        gone = frozenset(audio_sha256s)
         for work in self._workshop.works.values():
-            if audio_sha256 in work.sha256s:
+            if gone & work.sha256s:
                 work.kept = False
-        self._cache.forget(audio_sha256)
+        self._cache.forget(gone)
 
     async def _claim(self, job: ExportJob) -> Claim:
         """A claim on the file of a job, which is released by whoever gets it."""
@@ -218,6 +230,7 @@ class Exporter:
                     metadata=metadata,
                     metadata_xml=metadata_xml,
                     attached=tuple((name, str(path)) for name, path in attached),
+                    name=name_at_place(row.sealed.object_name) if self._keyring is not None else "",
                 )
             )
         metadata, metadata_xml = texts[0] if texts and joined else ("", "")
@@ -231,6 +244,8 @@ class Exporter:
             metadata_xml=metadata_xml,
             password=job.password,
             log2_n=self._settings.log2_n,
+            master_keys=tuple(one.hex() for one in self._keyring.keys) if self._keyring is not None else (),
+            out_key=secrets.token_hex(KEY_BYTES) if self._keyring is not None else "",
         )
 
     async def _path(self, row: RecordingRow, fetched: Path) -> Path:
@@ -241,7 +256,7 @@ class Exporter:
             return path
         fetched.mkdir(exist_ok=True)
         path = fetched / f"{row.record_id}.wav"
-        with path.open("wb") as file:
+        with create(path, self._keyring, name_at_place(name)) as file:
             async for chunk in self._storage.read(name):
                 await asyncio.to_thread(file.write, chunk)
         return path

@@ -4,16 +4,20 @@ How files are made and kept stands in `export_work` and `export_files`. The one 
 releases it, because until then it stays on the disk.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import BinaryIO, Literal, Protocol, Self
 
 from earshot.api.media import MediaReply
+from earshot.errors import EarshotError
 from earshot.ports import RecordingRow
+from earshot.vault.files import opened
 
 ExportKind = Literal["single", "combined", "multi"]
+CHUNK_BYTES = 256 * 1024
 EXPORT_FORMATS = ("WAV", "MP3", "VOX", "CAV")
 """The values of MEDIA_FORMAT (specification, EXPORT)."""
 
@@ -40,7 +44,8 @@ class ExportJob:
 
 @dataclass(slots=True, kw_only=True)
 class ExportedFile:
-    """A finished export on this machine's disk: `size` in bytes, `file_name` as the receiver should call it.
+    """A finished export on this machine's disk: `size` in bytes, `file_name` as the receiver should call it, `key` what
+    it is encrypted with, if it is. It is read by `read` or `open`; implements `earshot.api.media.RangedBytes`.
 
     It stays where it is until `release`, or until the end of an `async with` block.
     """
@@ -49,7 +54,23 @@ class ExportedFile:
     media_type: str
     file_name: str
     size: int
+    key: bytes = field(default=b"", repr=False)
     on_release: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    def open(self) -> BinaryIO:
+        """The file, to be read. Raises OSError."""
+        return opened(self.path, self.key or None)
+
+    async def read(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """See `RangedBytes.read`."""
+        with await asyncio.to_thread(self.open) as file:
+            file.seek(start)
+            while start < stop:
+                chunk = await asyncio.to_thread(file.read, min(CHUNK_BYTES, stop - start))
+                if not chunk:
+                    raise EarshotError("the export is shorter than it should be")
+                start += len(chunk)
+                yield chunk
 
     def release(self) -> None:
         """The file is no longer needed; more than once does no harm."""
@@ -108,6 +129,6 @@ class Exports(Protocol):
         """The jobs that wait or run, oldest first."""
         ...
 
-    def forget(self, audio_sha256: str) -> None:
-        """Remove what was made of the media with that hash: it was deleted, or a part of it blacked out."""
+    def forget(self, *audio_sha256s: str) -> None:
+        """Remove what was made of any media with these hashes: they were deleted, or a part of them blacked out."""
         ...

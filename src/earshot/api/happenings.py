@@ -7,6 +7,7 @@ from datetime import datetime
 from earshot.api.context import Context
 from earshot.api.events import Fields
 from earshot.api.live import CallState, LiveCall, LiveDevice, LiveLeg, LiveScreen, LiveSnapshot, ScreenStateWord
+from earshot.api.schedules import decided_now
 from earshot.api.variables import person_nodes, user_nodes
 from earshot.engine.chat_values import Chat
 from earshot.engine.effects import Announce
@@ -177,13 +178,12 @@ def _live_call(context: Context, link: CoreLink, call: Call) -> LiveCall:
         heard = heard or packets > 0
         legs.append(LiveLeg(side=one.facts.side, codec=codec, packets=packets, level=1.0 if fresh else 0.0))
     age_s = link.now() - call.started_us / 1e6
-    silent: CallState = "waiting" if age_s < STARTED_WITHOUT_SOUND_S else "no_sound"
     agent, agent_id = _agent_on(context, call.device_id, variables.device_alias)
     return LiveCall(
         key=call.key,
         device_id=call.device_id,
         started_at=call.started_us / 1e6,
-        state="recording" if heard else silent,
+        state=_state(call, heard, age_s),
         device_alias=variables.device_alias,
         agent=agent,
         agent_id=agent_id,
@@ -195,4 +195,13 @@ def _live_call(context: Context, link: CoreLink, call: Call) -> LiveCall:
         blackout=is_blacked_out(call),
         legs=tuple(legs),
         warnings=tuple(sorted(call.leniencies)),
+        decision=decided_now(call),
     )
+
+
+def _state(call: Call, heard: bool, age_s: float) -> CallState:
+    if not call.wanted and (heard or call.cut or call.decided is not None):
+        return "not_recorded"
+    if heard:
+        return "recording"
+    return "waiting" if age_s < STARTED_WITHOUT_SOUND_S else "no_sound"

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-CallState = Literal["recording", "waiting", "no_sound"]
-"""recording: sound arrives and is kept; waiting: announced, no sound yet; no_sound: sound was due and does not come."""
+CallState = Literal["recording", "waiting", "no_sound", "not_recorded"]
+"""recording: sound arrives and is kept; waiting: announced, no sound yet; no_sound: sound was due and does not come;
+not_recorded: no schedule wants it, or its recording ended before the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,8 @@ class LiveLeg:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveCall:
     """A call in progress. `key` is that of the coming `FinishedCall`; `started_at` is in seconds since the epoch.
-    `blackout` says that one is open on it: its sound is thrown away."""
+    `blackout` says that one is open on it: its sound is thrown away. `decision` is what the schedules decided, as a
+    sentence."""
 
     key: str
     device_id: str
@@ -43,6 +45,7 @@ class LiveCall:
     agent_id: int | None = None
     group: str = ""
     gate: str = ""
+    decision: str = ""
 
 
 ScreenStateWord = Literal["capturing", "black", "not_captured"]

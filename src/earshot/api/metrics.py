@@ -28,6 +28,18 @@ class Counts:
     read: Callable[[], Mapping[str, int]]
 
 
+class Gauges:
+    """A Prometheus collector of gauges alone: those that the parts of the system hang in, looked at when asked."""
+
+    def __init__(self, gauges: Iterable[Gauge]) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterable[Metric]:
+        """All families (prometheus_client calls this)."""
+        for gauge in self._gauges:
+            yield GaugeMetricFamily(f"earshot_{gauge.name}", gauge.meaning, value=gauge.read())
+
+
 class Figures:
     """A Prometheus collector. Verdicts are counted since the start of the process, as they are stored."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from earshot.actor import Actor
 from earshot.api.audit import AuditTrail
 from earshot.engine.criteria import FIELDS, Facts
+from earshot.engine.model import Call
 from earshot.engine.schedule_documents import document_of, schedule_of
 from earshot.engine.schedule_values import Schedule
 from earshot.engine.schedules import Explained, explain
@@ -216,6 +217,17 @@ def _sentence(recorded: str, matching: Sequence[Explained]) -> str:
 NEVER_DECIDED = (
     "It was not decided: no sound has come yet that could be recorded, there were no schedules then, or it was refused."
 )
+
+
+NOT_YET = "Nothing was decided yet: that is done when there is sound that could be recorded."
+
+
+def decided_now(call: Call) -> str:
+    """What was decided of an open call, as a sentence; empty where no schedules decide."""
+    if call.decided is None:
+        return "" if call.wanted else NOT_YET
+    said: str = told_of(decision_document(call.decided))["sentence"]
+    return f"{said} The recording has ended: {call.cut.replace('_', ' ')}." if call.cut and not call.wanted else said
 
 
 def told_of(decision: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ and its example differ, the example wins (reference.md 14.3).
 from datetime import datetime
 
 from earshot.api.context import Context
+from earshot.api.sight import shows_device
 from earshot.api.variables import person_nodes, user_nodes
 from earshot.engine.model import Call, Device, State
 from earshot.engine.variables import CallVariables
@@ -97,12 +98,19 @@ def device_list(context: Context, request: Request) -> Result:
         _device_node(context, link.state, device, _newest_call(link.state, device))
         for link in context.cores.links
         for device in link.state.devices.values()
+        if shows_device(context, request.actor.sees, device.device_id)
     ]
     return ok(request, body=(("DEVICES", (("COUNT", str(len(found))), *found)),))
 
 
+def _device(context: Context, request: Request) -> str | None:
+    """The device that is meant, if the actor is shown it."""
+    device_id, sees = context.resolve(request), request.actor.sees
+    return device_id if device_id is not None and shows_device(context, sees, device_id) else None
+
+
 def device_status(context: Context, request: Request) -> Result:
-    device_id = context.resolve(request)
+    device_id = _device(context, request)
     call_id = request.get("CALLID")
     found: list[Node] = []
     for link in context.cores.links:
@@ -127,7 +135,7 @@ def _status_word(call: Call) -> str:
 
 
 def device_recording_status(context: Context, request: Request) -> Result:
-    device_id = context.resolve(request)
+    device_id = _device(context, request)
     body: list[Node] = []
     for link in context.cores.links:
         device = link.state.devices.get(device_id) if device_id is not None else None
@@ -161,6 +169,7 @@ def channels(context: Context, request: Request) -> Result:
     for link in context.cores.links:
         for channel in link.channels():
             state = context.dialect.channel_state(CHANNEL_STATES.index(channel.state))
+            may = channel.device_id == "" or shows_device(context, request.actor.sees, channel.device_id)
             shown.append(
                 (
                     "CHANNEL",
@@ -168,8 +177,8 @@ def channels(context: Context, request: Request) -> Result:
                         ("ID", str(channel.number)),
                         ("STATE", state),
                         ("PLAYBACKEXTENSION", ""),
-                        ("RECORDINGDEVICEALIAS", channel.device_alias),
-                        ("RECORDINGDEVICE", channel.device_id),
+                        ("RECORDINGDEVICEALIAS", channel.device_alias if may else ""),
+                        ("RECORDINGDEVICE", channel.device_id if may else ""),
                         ("LASTSTATECHANGE", _time(context, int(channel.changed_at * 1e6))),
                         ("LASTSTATECHANGEUNIXTIME", _unixtime(context, channel.changed_at)),
                     ),

@@ -17,6 +17,7 @@ from earshot.api.vcon import Conversation, Media, signed, vcon
 from earshot.clock import Clock
 from earshot.errors import BadInput
 from earshot.ports import FinishedCall, RecordingRow, Storage, Store
+from earshot.vault import VaultError
 
 LARGEST_INLINE: Final = 64 << 20
 """A recording above this goes by link only, bytes."""
@@ -72,6 +73,8 @@ class VconDesk:
                     body += chunk
         except FileNotFoundError:
             raise BadInput("the sound of this recording is gone") from None
+        except VaultError as why:
+            raise BadInput(f"the sound of this recording cannot be read: {why}") from None
         url = f"{self.public_url()}/recordings/{row.record_id}/audio.wav?download=1"
         return Media(
             sha512=long.digest(),

@@ -10,6 +10,7 @@ from earshot.errors import BadInput
 from earshot.ledger.checkpoint import LogKey
 from earshot.ledger.proof import Proof, Proven, proven
 from earshot.ports import RecordingRow, Storage
+from earshot.vault import VaultError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Verified:
 
 
 async def media_sha256(storage: Storage, name: str) -> str:
-    """The SHA-256 of an object, hexadecimal; empty if there is none."""
+    """The SHA-256 of an object, hexadecimal, of its plain bytes; empty if there is none. Raises VaultError."""
     digest = sha256()
     try:
         async for chunk in storage.read(name):
@@ -36,7 +37,10 @@ async def media_sha256(storage: Storage, name: str) -> str:
 
 async def verified(proof: Proof, key: LogKey, row: RecordingRow | None, storage: Storage) -> Verified:
     """Compare a recording (None: there is no row of it) with its proof."""
-    media = await media_sha256(storage, row.sealed.object_name) if row is not None else ""
+    try:
+        media = await media_sha256(storage, row.sealed.object_name) if row is not None else ""
+    except VaultError as why:
+        return Verified(problem=f"its media cannot be read: {why}", media="", proof=proof, shown=None)
     try:
         shown = proven(proof, key)
     except BadInput as wrong:

@@ -21,10 +21,10 @@ from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.errors import BadInput, ConfigurationError, EarshotError
 from earshot.ledger.checkpoint import Signer
+from earshot.ports import Storage
 from earshot.ports.ledger import LedgerBroken
-from earshot.premises import Folders, database_of, ledger_signer
+from earshot.premises import Folders, database_of, keyring_of, ledger_signer, media_at
 from earshot.storage.leaf_log import FileLeafLog
-from earshot.storage.local import LocalStorage
 from earshot.store.sql import SqlStore
 from earshot.store.sql.ledger import SqlLedgerRows
 
@@ -40,7 +40,7 @@ class OpenedLedger:
     rows: SqlLedgerRows
     leaves: FileLeafLog
     signer: Signer
-    storage: LocalStorage
+    storage: Storage
 
     async def note(self) -> str:
         """A signed checkpoint of what is there now. Raises LedgerBroken when it contradicts the one that was kept."""
@@ -68,7 +68,7 @@ async def opened_ledger(settings: Settings) -> AsyncIterator[OpenedLedger]:
             rows=SqlLedgerRows(database, SystemClock()),
             leaves=leaves,
             signer=ledger_signer(settings, make=False),
-            storage=LocalStorage(folders.recordings),
+            storage=media_at(folders.recordings, keyring_of(settings)),
         )
     finally:
         await leaves.close()

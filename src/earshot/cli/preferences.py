@@ -1,4 +1,7 @@
-"""`earshot location` and `earshot terminology`: settings in the database, also while a server runs on it."""
+"""`earshot location` and `earshot terminology`: settings in the database, also while a server runs on it.
+
+The one rule: a change is in the audit trail, under whoever is at the machine.
+"""
 
 import getpass
 from collections.abc import AsyncIterator, Awaitable
@@ -7,15 +10,18 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from earshot.api.audit_trail import RecordedTrail
 from earshot.api.terminology import PRESETS, change_term, choose_preset, read_terms
 from earshot.cli.running import ConfigFile, DataDir, loaded, run
 from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.errors import BadInput, EarshotError
+from earshot.operations import OPERATOR
 from earshot.ports import NotFound, NotUnique
 from earshot.ports.preferences import Location
 from earshot.premises import database_of
 from earshot.store.database import Database
+from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.locations import SqlLocations
 from earshot.store.sql.preferences import SqlPreferences
 
@@ -40,7 +46,11 @@ def _who() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return "command line"
+        return OPERATOR.name
+
+
+async def _note(database: Database, act: str, subject: str, **detail: str) -> None:
+    await RecordedTrail(SqlAudit(database), SystemClock()).note(OPERATOR, act, subject, by=_who(), **detail)
 
 
 # --- locations --------------------------------------------------------------------------------------------------------
@@ -69,7 +79,9 @@ def location_add(
 
     async def work(settings: Settings) -> Location:
         async with _database(settings) as database:
-            return await SqlLocations(database).add_location(name, number)
+            made = await SqlLocations(database).add_location(name, number)
+            await _note(database, "created", f"location {made.number}", name=made.name)
+            return made
 
     _report(run(_told(work(loaded(config, data_dir=data_dir)))))
 
@@ -85,7 +97,9 @@ def location_rename(
 
     async def work(settings: Settings) -> Location:
         async with _database(settings) as database:
-            return await SqlLocations(database).rename_location(number, name)
+            made = await SqlLocations(database).rename_location(number, name)
+            await _note(database, "changed", f"location {made.number}", name=made.name)
+            return made
 
     _report(run(_told(work(loaded(config, data_dir=data_dir)))))
 
@@ -119,7 +133,9 @@ def terminology_set(
 
     async def work(settings: Settings) -> dict[str, str]:
         async with _database(settings) as database:
-            return await change_term(SqlPreferences(database, SystemClock()), name, term, _who())
+            terms = await change_term(SqlPreferences(database, SystemClock()), name, term, _who())
+            await _note(database, "changed", f"term {name.casefold()}", to=term)
+            return terms
 
     _list(run(_told(work(loaded(config, data_dir=data_dir)))))
 
@@ -134,7 +150,9 @@ def terminology_preset(
 
     async def work(settings: Settings) -> dict[str, str]:
         async with _database(settings) as database:
-            return await choose_preset(SqlPreferences(database, SystemClock()), name, _who())
+            terms = await choose_preset(SqlPreferences(database, SystemClock()), name, _who())
+            await _note(database, "changed", "terminology", preset=name)
+            return terms
 
     _list(run(_told(work(loaded(config, data_dir=data_dir)))))
 

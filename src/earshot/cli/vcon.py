@@ -16,8 +16,7 @@ from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.errors import BadInput, ConfigurationError, EarshotError
 from earshot.operations import OPERATOR
-from earshot.premises import Folders, database_of, vcon_domain, vcon_signing
-from earshot.storage.local import LocalStorage
+from earshot.premises import Folders, database_of, keyring_of, media_at, vcon_domain, vcon_signing
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
 
@@ -52,7 +51,7 @@ def vcon(
                 raise EarshotError(f"there is no recording {record_id}")
             desk = VconDesk(
                 store=store,
-                storage=LocalStorage(Folders(settings.data_dir).recordings),
+                storage=media_at(Folders(settings.data_dir).recordings, keyring_of(settings)),
                 audit=RecordedTrail(SqlAudit(database), clock),
                 clock=clock,
                 public_url=lambda: settings.public_url.rstrip("/"),

@@ -1,4 +1,7 @@
-"""`earshot webhook`: who is told of events by HTTP. Works beside a running server, which notices within a second."""
+"""`earshot webhook`: who is told of events by HTTP. Works beside a running server, which notices within a second.
+
+The one rule: a change is in the audit trail, under whoever is at the machine.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -8,16 +11,18 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import typer
 
+from earshot.api.audit_trail import RecordedTrail
+from earshot.api.webhooks import NoWebhook, WebhookDesk
 from earshot.cli.running import ConfigFile, DataDir, loaded, run
 from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.errors import BadInput, EarshotError
 from earshot.hooks.posting import Poster
-from earshot.hooks.signing import new_secret
-from earshot.hooks.targets import Targets, checked_url
-from earshot.ports.webhooks import Backlog, Delivery, Webhook, Webhooks
+from earshot.hooks.targets import Targets
+from earshot.operations import OPERATOR
+from earshot.ports.webhooks import Delivery
 from earshot.premises import database_of
-from earshot.protocol.registration import event_types
+from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.webhooks import SqlWebhooks
 
 T = TypeVar("T")
@@ -27,30 +32,29 @@ webhook_cli = typer.Typer(no_args_is_help=True, help="Who is told of events by H
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Webhooks]:
+async def _opened(settings: Settings) -> AsyncIterator[WebhookDesk]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = database_of(settings)
+    database, clock = database_of(settings), SystemClock()
     await database.open()
+    trail = RecordedTrail(SqlAudit(database), clock)
     try:
-        yield SqlWebhooks(database, SystemClock())
+        yield WebhookDesk(SqlWebhooks(database, clock), clock, lambda: trail)
     finally:
         await database.close()
 
 
-def _do(settings: Settings, work: Callable[[Webhooks], Awaitable[T]]) -> T:
+def _do(settings: Settings, work: Callable[[WebhookDesk], Awaitable[T]]) -> T:
     async def all_of_it() -> T:
-        async with _opened(settings) as store:
-            return await work(store)
+        async with _opened(settings) as desk:
+            try:
+                return await work(desk)
+            except NoWebhook as missing:
+                raise EarshotError(str(missing)) from None
+            except BadInput as wrong:
+                raise typer.BadParameter(str(wrong)) from None
 
     done: T = run(all_of_it())
     return done
-
-
-async def _known(store: Webhooks, number: int) -> Webhook:
-    for webhook in await store.webhooks():
-        if webhook.webhook_id == number:
-            return webhook
-    raise EarshotError(f"there is no webhook {number}")
 
 
 @webhook_cli.command()
@@ -63,26 +67,16 @@ def add(
 ) -> None:
     """Add a webhook."""
     settings = loaded(config, data_dir=data_dir)
-    try:
-        webhook = Webhook(url=checked_url(url), secret=secret or new_secret(), types=event_types(types))
-    except BadInput as wrong:
-        raise typer.BadParameter(str(wrong)) from None
-    number = _do(settings, lambda store: store.add_webhook(webhook))
-    typer.echo(f"webhook {number} added")
+    made = _do(settings, lambda desk: desk.add(OPERATOR, url, types, secret))
+    typer.echo(f"webhook {made.webhook_id} added")
     if not secret:
-        typer.echo(f"secret {webhook.secret}")
+        typer.echo(f"secret {made.secret}")
 
 
 @webhook_cli.command("list")
 def list_all(data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """List the webhooks and what waits for them."""
-
-    async def found(store: Webhooks) -> tuple[list[Webhook], dict[int, Backlog]]:
-        return await store.webhooks(), await store.backlogs()
-
-    webhooks, backlogs = _do(loaded(config, data_dir=data_dir), found)
-    for webhook in webhooks:
-        backlog = backlogs.get(webhook.webhook_id, Backlog())
+    for webhook, backlog in _do(loaded(config, data_dir=data_dir), lambda desk: desk.listed()):
         types = ",".join(sorted(webhook.types)) or "all types"
         state = "on" if webhook.active else "off"
         waits = f"{backlog.waiting} waiting, {backlog.dead} dead"
@@ -92,8 +86,7 @@ def list_all(data_dir: DataDir = None, config: ConfigFile = None) -> None:
 @webhook_cli.command()
 def remove(number: Number, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Remove a webhook with everything that waits for it."""
-    if not _do(loaded(config, data_dir=data_dir), lambda store: store.remove_webhook(number)):
-        raise EarshotError(f"there is no webhook {number}")
+    _do(loaded(config, data_dir=data_dir), lambda desk: desk.remove(OPERATOR, number))
     typer.echo(f"webhook {number} removed")
 
 
@@ -105,8 +98,7 @@ def switch(
     config: ConfigFile = None,
 ) -> None:
     """Switch a webhook on or off."""
-    if not _do(loaded(config, data_dir=data_dir), lambda store: store.set_active(number, on)):
-        raise EarshotError(f"there is no webhook {number}")
+    _do(loaded(config, data_dir=data_dir), lambda desk: desk.change(OPERATOR, number, active=on))
     typer.echo(f"webhook {number} is {'on' if on else 'off'}")
 
 
@@ -121,8 +113,8 @@ def test(number: Number, data_dir: DataDir = None, config: ConfigFile = None) ->
     body = orjson.dumps({**values, "fields": {"WEBHOOKID": str(number)}})
     delivery = Delivery(webhook_id=number, event_id=event_id, event_type="WEBHOOKTEST", body=body)
 
-    async def post(store: Webhooks) -> str:
-        webhook = await _known(store, number)
+    async def post(desk: WebhookDesk) -> str:
+        webhook, _ = await desk.one(number)
         async with Poster(clock, Targets.of(settings.webhook_networks), settings.webhook_timeout_s) as poster:
             outcome = await poster.post(webhook, delivery)
         return "" if outcome.ok else outcome.why
@@ -141,7 +133,7 @@ def dead(
     config: ConfigFile = None,
 ) -> None:
     """List the deliveries that were given up."""
-    for one in _do(loaded(config, data_dir=data_dir), lambda store: store.dead(number, limit)):
+    for one in _do(loaded(config, data_dir=data_dir), lambda desk: desk.dead(number, limit)):
         typer.echo(
             f"{one.delivery_id}  webhook {one.webhook_id}  {one.event_type}  event {one.event_id}  "
             f"{one.attempts} attempts  {one.last_error}"
@@ -156,6 +148,5 @@ def retry(
     config: ConfigFile = None,
 ) -> None:
     """Let deliveries that were given up be tried again."""
-    now = SystemClock().now()
-    count = _do(loaded(config, data_dir=data_dir), lambda store: store.retry(number, now, delivery))
+    count = _do(loaded(config, data_dir=data_dir), lambda desk: desk.retry(OPERATOR, number, delivery))
     typer.echo(f"{count} deliveries wait again")

@@ -15,7 +15,10 @@ import structlog
 from earshot.clock import Clock
 from earshot.ports import Storage
 from earshot.ports.retention import DAY_S, ArchiveAction, Due, Kept, RetentionStore
-from earshot.storage.placed import placed_name
+from earshot.storage.placed import name_at_place, placed_name
+from earshot.vault.files import create
+from earshot.vault.keyring import Keyring
+from earshot.vault.overwriting import discard
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +32,8 @@ class NotTheSame(OSError):
 
 
 class Archiving:
-    """Performs move and copy. `work` is a folder on this machine for files that are on their way."""
+    """Performs move and copy. `work` is a folder on this machine for files that are on their way; with a `keyring`
+    they are encrypted, and a copy has a key of its own."""
 
     def __init__(
         self,
@@ -38,12 +42,14 @@ class Archiving:
         work: Path,
         clock: Clock,
         reached: Callable[[str], None] = lambda _: None,
+        keyring: Keyring | None = None,
     ) -> None:
         self._store = store
         self._storage = storage
         self._work = work
         self._clock = clock
         self._reached = reached
+        self._keyring = keyring
         self.troubles: dict[int, str] = {}
 
     async def perform(self, due: Due, action: ArchiveAction) -> bool:
@@ -87,7 +93,7 @@ class Archiving:
         on_the_way = self._work / f"archive-{due.kept.record_id}"
         try:
             digest = hashlib.sha256()
-            with on_the_way.open("wb") as file:
+            with create(on_the_way, self._keyring, name_at_place(target)) as file:
                 async for chunk in self._storage.read(due.object_name):
                     digest.update(chunk)
                     await asyncio.to_thread(file.write, chunk)
@@ -95,7 +101,7 @@ class Archiving:
                 raise NotTheSame("the media are not what their row says: see earshot check")
             await self._storage.put_file(target, on_the_way)
         finally:
-            on_the_way.unlink(missing_ok=True)
+            discard(on_the_way)
         self._reached("put")
         digest = hashlib.sha256()
         async for chunk in self._storage.read(target):

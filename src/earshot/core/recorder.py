@@ -82,7 +82,7 @@ class Recorder:
         self._performers: dict[type[Any], Callable[[Any, int], None]] = {
             KeepLeg: self._keep,
             DropLeg: lambda effect, _: self.sound.keep(effect.leg, False),
-            MaskLeg: lambda effect, _: self.sound.mask(effect.leg, True),
+            MaskLeg: lambda effect, now_us: self.sound.mask(effect.leg, True, now_us),
             UnmaskLeg: lambda effect, _: self.sound.mask(effect.leg, False),
             RemoveSound: lambda effect, _: None,
             WakeForBlackouts: lambda effect, _: None,

@@ -1,19 +1,18 @@
-"""The steps of a deletion that was decided: noted, files removed, caches emptied, the journal's remains overwritten.
+"""The steps of a deletion that was decided: noted, keys destroyed, files removed, caches emptied, journal overwritten.
 
-Each step may be done again, and the store knows the last that was done, so that a process that is killed goes on where
-it was. The one rule: nothing is removed before the trail says that it is, and a tombstone is finished only when nothing
-is left.
+Each step may be done again. The store knows when they are noted, and after that how far a batch got, so that a process
+that is killed goes on where it was, or a little before. The one rule: nothing is removed before the trail says that it
+is, and a tombstone is finished only when nothing is left.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from earshot.clock import Clock
 from earshot.errors import EarshotError, StoreUnavailable
 from earshot.ports import Storage
-from earshot.ports.retention import NOTED, Deletion, Leftover, RetentionStore
+from earshot.ports.retention import NOTED, Deletion, Leftover, RemovalStore
 
 log = structlog.get_logger(__name__)
 
@@ -21,18 +20,18 @@ Step = Callable[[Sequence[Deletion]], Awaitable[set[int]]]
 """Does one step for some deletions, and gives the RECORDIDs of those for which it is done. Raises OSError and
 StoreUnavailable: for none of them, try again."""
 
-AT_ONCE = 500
-ABREAST = 8
-"""Objects that are removed at a time: each waits for its disk."""
+AT_ONCE = 200
+KEYS = "keys"
 FILES = "files"
 
 
 class Removal:
-    """Takes deletions through `noting` and `steps` (name and work, in their order). `reached` is told of each step."""
+    """Takes deletions (of recordings, or of screen sessions) through `noting`, what is done to their objects, and
+    `steps` (name and work, in their order). `reached` is told of each step."""
 
     def __init__(
         self,
-        store: RetentionStore,
+        store: RemovalStore,
         storage: Storage,
         clock: Clock,
         *,
@@ -44,7 +43,8 @@ class Removal:
         self._storage = storage
         self._clock = clock
         self._reached = reached
-        self._steps: tuple[tuple[str, Step], ...] = ((NOTED, noting), (FILES, self._files), *steps)
+        own = ((NOTED, noting), (KEYS, self._keys), (FILES, self._files))
+        self._steps: tuple[tuple[str, Step], ...] = (*own, *steps)
         self.troubles: dict[str, str] = {}
         self.waiting = 0
 
@@ -66,9 +66,9 @@ class Removal:
         """Take these through the steps they have to go, as far as they get; gives how many are finished now."""
         names = [name for name, _ in self._steps]
         at = {one.record_id: names.index(one.step) + 1 if one.step in names else 0 for one in deletions}
-        left = list(deletions)
+        stored = dict(at)
         for number, (name, work) in enumerate(self._steps):
-            batch = [one for one in left if at[one.record_id] == number]
+            batch = [one for one in deletions if at[one.record_id] == number]
             if not batch:
                 continue
             try:
@@ -80,11 +80,31 @@ class Removal:
                 log.error("removal_waits", step=name, why=str(trouble), recordings=len(batch))
                 continue
             self._reached(name)
-            ended = self._clock.now() if number == len(names) - 1 else 0.0
-            await self._store.stepped(sorted(done), name, ended)
-            self._reached(f"{name} stored")
             at |= dict.fromkeys(done, number + 1)
+            if name == NOTED:
+                await self._keep(at, stored)
+        await self._keep(at, stored)
         return sum(step == len(names) for step in at.values())
+
+    async def _keep(self, at: Mapping[int, int], stored: dict[int, int]) -> None:
+        """Store how many steps each deletion has done, where that is not what is `stored`."""
+        changed = {one: steps for one, steps in at.items() if steps != stored[one]}
+        for steps in sorted(set(changed.values())):
+            name = self._steps[steps - 1][0]
+            ended = self._clock.now() if steps == len(self._steps) else 0.0
+            await self._store.stepped(sorted(one for one in changed if changed[one] == steps), name, ended)
+            self._reached(f"{name} stored")
+        stored |= changed
+
+    async def _keys(self, deletions: Sequence[Deletion]) -> set[int]:
+        """Destroy the keys of their objects: from then on nobody can read them, whatever becomes of the files."""
+        wanted = {one.record_id for one in deletions}
+        left = await self._store.leftovers_of(sorted(wanted))
+        kept = await self._storage.destroy_keys(list({one.object_name for one in left}))
+        for name, why in kept.items():
+            self.troubles[KEYS] = why
+            log.error("key_not_destroyed", object=name, why=why)
+        return wanted - {one.record_id for one in left if one.object_name in kept}
 
     async def _files(self, deletions: Sequence[Deletion]) -> set[int]:
         """Remove the objects of these recordings: media, copies, and screen segments."""
@@ -101,21 +121,11 @@ class Removal:
 
     async def _remove(self, leftovers: Sequence[Leftover]) -> list[Leftover]:
         """Remove these objects; gives those that are still there."""
-        gone: list[Leftover] = []
-        for start in range(0, len(leftovers), ABREAST):
-            some = leftovers[start : start + ABREAST]
-            done = await asyncio.gather(*(self._gone(one) for one in some))
-            gone += [one for one, is_gone in zip(some, done, strict=True) if is_gone]
+        kept = await self._storage.delete_all(list({one.object_name for one in leftovers})) if leftovers else {}
         self._reached("unlinked")
-        await self._store.removed(gone)
-        numbers = {one.number for one in gone}
-        return [one for one in leftovers if one.number not in numbers]
-
-    async def _gone(self, one: Leftover) -> bool:
-        try:
-            await self._storage.delete(one.object_name)
-        except (OSError, ValueError) as trouble:
-            self.troubles[FILES] = str(trouble)
-            log.error("object_not_removed", object=one.object_name, recording=one.record_id, why=str(trouble))
-            return False
-        return True
+        await self._store.removed([one for one in leftovers if one.object_name not in kept])
+        left = [one for one in leftovers if one.object_name in kept]
+        for one in left:
+            why = self.troubles[FILES] = kept[one.object_name]
+            log.error("object_not_removed", object=one.object_name, recording=one.record_id, why=why)
+        return left

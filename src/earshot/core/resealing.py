@@ -5,7 +5,7 @@ step may be done again: media first, then the row, so that a crash in between le
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,10 @@ from earshot.media.silencing import silence_wav
 from earshot.media.spans import Span, merged
 from earshot.ports import Storage
 from earshot.ports.blackouts import Renewed, SealedMedia, SealedMediaStore
+from earshot.storage.placed import name_at_place
+from earshot.vault.files import create
+from earshot.vault.keyring import Keyring
+from earshot.vault.overwriting import discard
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +40,15 @@ class Rewritten:
     after: str
 
 
+async def _nowhere(rewritten: Sequence[SealedMedia]) -> None:
+    """Recordings lie in one place alone."""
+
+
 class Resealing:
-    """`noted` is told of each recording that was rewritten, before its row is."""
+    """`elsewhere` is awaited with what was rewritten: it sees to all other places where that lies.
+
+    `noted` is told of each recording that was rewritten, before its row is. With a `keyring` media are written
+    encrypted, with a fresh key each time, and the storage destroys the one before."""
 
     def __init__(
         self,
@@ -45,19 +56,23 @@ class Resealing:
         storage: Storage,
         work: Path,
         noted: Callable[[Rewritten], Awaitable[None]],
+        keyring: Keyring | None = None,
     ) -> None:
         self._store = store
         self._storage = storage
         self._work = work
         self._noted = noted
+        self._keyring = keyring
+        self.elsewhere: Callable[[Sequence[SealedMedia]], Awaitable[None]] = _nowhere
         self._one_at_a_time = asyncio.Lock()
 
     async def remove(self, removal: Removal) -> int:
         """Silence the span in every sealed recording it reaches; gives how many it reaches, those included that were
         sealed with it. Raises StoreUnavailable, OSError, BadInput."""
         async with self._one_at_a_time:
-            reached = await self._reached(removal)
-            return sum([await self._rewrite(media, removal) for media in reached])
+            done = [media for media in await self._reached(removal) if await self._rewrite(media, removal)]
+            await self.elsewhere(done)
+            return len(done)
 
     async def _reached(self, removal: Removal) -> list[SealedMedia]:
         found = await self._store.of_calls(removal.calls)
@@ -81,10 +96,15 @@ class Resealing:
         target = self._work / f"blackout-{removal.number}-{media.record_id}.wav"
         try:
             source = await self._source(media)
-            done = await asyncio.to_thread(silence_wav, source, target, hidden)
+            name = name_at_place(media.object_name)
+            done = await asyncio.to_thread(silence_wav, source, target, hidden, self._keyring, name)
         except FileNotFoundError:
+            if await self._is_there(media):
+                raise
             log.warning("blackout_found_no_media", recording=media.record_id, object=media.object_name)
             return False
+        if source.parent == self._work:
+            await asyncio.to_thread(discard, source)
         await self._storage.put_file(media.object_name, target)
         others = [gap for gap in media.gaps if gap[2] != WHY]
         renewed = Renewed(
@@ -102,6 +122,14 @@ class Resealing:
         log.warning("sealed_recording_rewritten", recording=media.record_id, why=WHY, sha256=done.sha256)
         return True
 
+    async def _is_there(self, media: SealedMedia) -> bool:
+        """Whether the media are where the row says after all. Raises OSError for a place that is away: they may be."""
+        try:
+            await self._storage.size(media.object_name)
+        except FileNotFoundError:
+            return False
+        return True
+
     async def _once_more(self, media: SealedMedia, removal: Removal) -> bool:
         """The recording was deleted or moved meanwhile: what was put where it lay goes, and it is done where it is."""
         await self._storage.delete(media.object_name)
@@ -116,7 +144,7 @@ class Resealing:
         if local is not None:
             return local
         fetched = self._work / f"blackout-source-{media.record_id}"
-        with fetched.open("wb") as file:
+        with create(fetched, self._keyring, name_at_place(media.object_name)) as file:
             async for chunk in self._storage.read(media.object_name):
                 file.write(chunk)
         return fetched

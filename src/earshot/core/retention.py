@@ -15,6 +15,7 @@ from earshot.clock import Clock
 from earshot.core.archiving import Archiving
 from earshot.core.plausible import PlausibleClock
 from earshot.core.removal import Removal
+from earshot.core.screen_retention import ScreenPurge
 from earshot.errors import StoreUnavailable
 from earshot.ports.retention import ArchiveAction, Cause, Defaults, Doomed, Due, RetentionStore
 
@@ -24,7 +25,7 @@ BELIEVED = "clock_believed_at"
 """The mark of the last time the clock was believed."""
 EXCUSED = "clock_excused"
 """The mark of the newest recording's time when somebody vouched for the clock: it does not count against it."""
-STAMPED_AT_ONCE = 500
+STAMPED_AT_ONCE = 200
 LINGER_S = 1.0
 """How long a recording that is stored waits for others, to be stamped with them."""
 RETRY_S = 10.0
@@ -34,8 +35,8 @@ RETRY_S = 10.0
 class RetentionSettings:
     """`interval_s` between rounds, `batch` recordings a transaction, `limit` removals a round (0: no limit).
 
-    Disk pressure: below `free_bytes` of free disk (0: never) the oldest recordings that are not held go early. Between
-    two batches `rest` times the time of the last one is left to the others.
+    Disk pressure: below `free_bytes` of free disk (0: never) the oldest recordings that are not held go early. While
+    calls are recorded, `rest` times the time of a batch is left to them after it.
     """
 
     defaults: Defaults = field(default_factory=Defaults)
@@ -57,20 +58,21 @@ async def trust_clock(store: RetentionStore, clock: Clock, newest: float | None)
 
 @dataclass(slots=True)
 class Round:
-    """What a round did: recordings stamped, decided to be removed, finished, moved or copied; `paused` says why nothing
-    was removed."""
+    """What a round did: recordings stamped, decided to be removed, finished, moved or copied, kept by a hold; screen
+    sessions decided to be removed. `paused` says why nothing was removed."""
 
     stamped: int = 0
     decided: int = 0
     finished: int = 0
     archived: int = 0
     held: int = 0
+    screens: int = 0
     paused: str = ""
 
 
 class Retention:
-    """`newest` gives the time of the newest recording, `free` the free bytes of the disk of the recordings, `places`
-    is told the folders of moves and copies."""
+    """`newest` gives the time of the newest recording, `free` the free bytes of the disk of the recordings, `busy`
+    whether calls are recorded now; `places` is told the folders of moves and copies."""
 
     def __init__(
         self,
@@ -84,6 +86,8 @@ class Retention:
         newest: Callable[[], Awaitable[float | None]],
         free: Callable[[], int],
         places: Callable[[dict[int, Path]], None],
+        busy: Callable[[], bool] = lambda: True,
+        screens: ScreenPurge | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -94,11 +98,14 @@ class Retention:
         self._newest = newest
         self._free = free
         self._places = places
+        self._busy = busy
+        self._screens = screens
         self._one_at_a_time = asyncio.Lock()
         self._stored: dict[int, str] = {}
         self._wake = asyncio.Event()
         self._actions: dict[int, ArchiveAction] = {}
         self.last = Round()
+        self.failing = ""
 
     @property
     def paused(self) -> str:
@@ -108,7 +115,9 @@ class Retention:
     @property
     def troubles(self) -> list[str]:
         """What cannot be done now, one sentence each."""
-        return [*self.archiving.troubles.values(), *self.removal.troubles.values()]
+        screens = self._screens.removal.troubles if self._screens else {}
+        failing = [self.failing] if self.failing else []
+        return [*failing, *self.archiving.troubles.values(), *self.removal.troubles.values(), *screens.values()]
 
     # --- what others tell ---------------------------------------------------------------------------------------------
 
@@ -137,8 +146,9 @@ class Retention:
             wait_s = self.settings.interval_s
             try:
                 await self.round()
-            except (StoreUnavailable, OSError) as trouble:
-                log.error("retention_round_failed", why=str(trouble))
+                self.failing = ""
+            except Exception as trouble:  # noqa: BLE001 the loop must not die
+                self._failed(trouble)
                 wait_s = min(RETRY_S, wait_s)
             until = self._clock.monotonic() + wait_s
             while (left_s := until - self._clock.monotonic()) > 0:
@@ -150,16 +160,22 @@ class Retention:
                 await asyncio.sleep(min(LINGER_S, wait_s))
                 try:
                     await self.soon()
-                except (StoreUnavailable, OSError) as trouble:
-                    log.error("retention_waits", why=str(trouble))
+                except Exception as trouble:  # noqa: BLE001 the loop must not die
+                    self._failed(trouble)
                     break
+
+    def _failed(self, trouble: Exception) -> None:
+        """A round failed, and is tried again: what it was is logged and shown."""
+        self.failing = str(trouble) or repr(trouble)
+        expected = isinstance(trouble, (StoreUnavailable, OSError))
+        log.error("retention_failed", why=self.failing, exc_info=None if expected else trouble)
 
     async def soon(self) -> int:
         """Stamp what is new, and go on with what was decided. Raises StoreUnavailable; gives how many were stamped."""
         async with self._one_at_a_time:
             self._wake.clear()
             stamped = await self._stamp()
-            await self.removal.go_on()
+            await self._go_on()
             return stamped
 
     async def round(self) -> Round:
@@ -169,13 +185,27 @@ class Retention:
             self._wake.clear()
             await self.know_places()
             done.stamped = await self._stamp()
-            done.finished = await self.removal.go_on()
+            done.finished = await self._go_on()
             await self.archiving.renew_copies()
             done.paused = await self._doubt()
             if not done.paused:
                 await self._perform(done)
+                await self._purge_screens(done)
                 await self._relieve(done)
             return done
+
+    async def _go_on(self) -> int:
+        """Bring to its end what was decided; gives how many recordings became finished."""
+        finished = await self.removal.go_on()
+        if self._screens is not None:
+            await self._screens.removal.go_on()
+        return finished
+
+    async def _purge_screens(self, done: Round) -> None:
+        if self._screens is not None:
+            purging = [one.number for one in self._actions.values() if one.active and one.kind == "purge"]
+            done.screens = await self._screens.perform(self.settings.defaults, purging, self.settings.batch)
+            await self._screens.removal.go_on()  # those that went with the last of their recordings, too
 
     async def _stamp(self) -> int:
         stored, self._stored = self._stored, {}
@@ -224,7 +254,7 @@ class Retention:
                     done.archived += await self.archiving.perform(due, action)
             await self._purge(purged, done)
             await self.removal.sweep()
-            await asyncio.sleep((self._clock.monotonic() - began) * self.settings.rest)
+            await asyncio.sleep((self._clock.monotonic() - began) * self.settings.rest if self._busy() else 0.0)
 
     async def _purge(self, purged: Sequence[Due], done: Round) -> None:
         now = self._clock.now()

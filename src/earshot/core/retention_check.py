@@ -3,13 +3,15 @@
 The one rule: it reads only. Problems are sentences.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from earshot.ports.audit import AuditFilter, AuditLog
-from earshot.ports.retention import DECIDED, RetentionStore
+from earshot.ports.retention import DECIDED, Deletion, RemovalStore, RetentionStore
+from earshot.ports.screen_retention import ScreenRetention
 
 AT_ONCE = 500
+List = Callable[[int, int | None], Awaitable[list[Deletion]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class RetentionEvidence:
 
     kept: RetentionStore
     audit: AuditLog
+    screens: ScreenRetention | None = None
 
 
 async def leftover_objects(evidence: RetentionEvidence) -> set[str]:
@@ -27,10 +30,12 @@ async def leftover_objects(evidence: RetentionEvidence) -> set[str]:
     while found := await evidence.kept.leftovers(AT_ONCE, after):
         after = found[-1].number
         names |= {one.object_name for one in found}
-    after = 0
-    while unfinished := await evidence.kept.unfinished(AT_ONCE, after):
-        after = unfinished[-1].record_id
-        names |= {one.object_name for one in await evidence.kept.leftovers_of([one.record_id for one in unfinished])}
+    stores: tuple[RemovalStore | None, ...] = (evidence.kept, evidence.screens)
+    for store in (one for one in stores if one is not None):
+        after = 0
+        while unfinished := await store.unfinished(AT_ONCE, after):
+            after = unfinished[-1].record_id
+            names |= {one.object_name for one in await store.leftovers_of([one.record_id for one in unfinished])}
     return names
 
 
@@ -39,11 +44,15 @@ async def check_deletions(evidence: RetentionEvidence) -> AsyncIterator[str]:
     for first, last in await evidence.kept.gaps():
         which = f"recording {first}" if first == last else f"recordings {first} to {last}"
         yield f"{which}: no row and no tombstone, deleted past the log"
-    before: int | None = None
-    while found := await evidence.kept.deletions(AT_ONCE, before):
-        before = found[-1].record_id
-        for one in found:
-            subject = f"recording {one.record_id}"
-            wanted = AuditFilter(act="deleted", subject=subject)
-            if one.step != DECIDED and not await evidence.audit.entries(wanted, 1):
-                yield f"{subject} was deleted, and the audit trail does not say so"
+    lists: list[tuple[str, List]] = [("recording", evidence.kept.deletions)]
+    if evidence.screens is not None:
+        lists.append(("screen session", evidence.screens.screen_deletions))
+    for what, listed in lists:
+        before: int | None = None
+        while found := await listed(AT_ONCE, before):
+            before = found[-1].record_id
+            for one in found:
+                subject = f"{what} {one.record_id}"
+                wanted = AuditFilter(act="deleted", subject=subject)
+                if one.step != DECIDED and not await evidence.audit.entries(wanted, 1):
+                    yield f"{subject} was deleted, and the audit trail does not say so"

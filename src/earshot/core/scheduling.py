@@ -74,6 +74,11 @@ class Scheduling:
         self._decider = compile_schedules(schedules, core=core, zone=zone, revision=revision)
 
     @property
+    def zone(self) -> tzinfo:
+        """That of schedules which name none."""
+        return self._around.zone
+
+    @property
     def revision(self) -> int:
         """Which set of schedules is in force."""
         return self._decider.revision

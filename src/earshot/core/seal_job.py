@@ -18,6 +18,8 @@ from earshot.journal.format import ChainPointer
 from earshot.journal.reader import iter_leg
 from earshot.media.packets import Codec, LegDescription, LegPackets, LegSource
 from earshot.media.render import Limits, Rendered, render_recording
+from earshot.vault.keyring import Keyring
+from earshot.vault.overwriting import discard
 
 PR_SET_PDEATHSIG = 1
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -38,7 +40,8 @@ class LegJob:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealJob:
     """One recording to be rendered to `out_path`: from `start_us` to `stop_us`, journal time; silent in `masks`, the
-    (from, until) of its blackouts."""
+    (from, until) of its blackouts. `keyring` opens what is encrypted,
+    and encrypts the file, which belongs to `object_name`."""
 
     journal: Path
     out_path: Path
@@ -47,6 +50,8 @@ class SealJob:
     legs: tuple[LegJob, ...]
     limits: Limits
     masks: tuple[tuple[int, int], ...] = ()
+    keyring: Keyring | None = None
+    object_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +71,12 @@ class _Counted:
         self._from_us = max(leg.from_us, job.start_us)
         self._until_us = min(leg.until_us, job.stop_us)
         self._masks = job.masks
+        self._keyring = job.keyring
         self.packets = 0
 
     def __iter__(self) -> Iterator[LegPackets]:
         self.packets = 0
-        for chunk in iter_leg(self._journal, self._leg.facts.leg, self._leg.tail):
+        for chunk in iter_leg(self._journal, self._leg.facts.leg, self._leg.tail, wrap=self._keyring):
             lengths = chunk.lengths.astype(np.int64)
             first, last = (int(at) for at in np.searchsorted(chunk.times_us, (self._from_us, self._until_us)))
             if (np.diff(chunk.times_us) < 0).any():
@@ -101,20 +107,28 @@ def _description(facts: LegFacts) -> LegDescription:
 
 
 def seal(job: SealJob) -> Sealed:
-    """Render the recording. Raises JournalDamaged, OSError."""
+    """Render the recording. Raises JournalDamaged, JournalLocked, OSError."""
     counted = [_Counted(leg, job) for leg in job.legs]
     sources = [LegSource(_description(leg.facts), chunks) for leg, chunks in zip(job.legs, counted, strict=True)]
     job.out_path.parent.mkdir(parents=True, exist_ok=True)
     try:
         rendered = render_recording(
-            sources, job.start_us, job.stop_us, job.masks, job.out_path, limits=job.limits, sync=True
+            sources,
+            job.start_us,
+            job.stop_us,
+            job.masks,
+            job.out_path,
+            limits=job.limits,
+            sync=True,
+            keys=job.keyring,
+            name=job.object_name,
         )
     except OSError:
-        job.out_path.unlink(missing_ok=True)  # half a file would keep a full disk full
+        discard(job.out_path)  # half a file would keep a full disk full
         raise
     packets = sum(one.packets for one in counted)
     if not packets and not _is_mostly_masked(job):
-        job.out_path.unlink(missing_ok=True)
+        discard(job.out_path)
         return Sealed(packets=0, rendered=None)
     return Sealed(packets=packets, rendered=rendered)
 

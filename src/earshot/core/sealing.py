@@ -27,6 +27,7 @@ from earshot.journal.format import ChainPointer
 from earshot.media.render import Gap, Limits
 from earshot.ports import FinishedCall, SealedRecording, Storage, Store
 from earshot.tasks import Spawner
+from earshot.vault.keyring import Keyring
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Sealers:
 
     `synced` makes durable at once what is in the journal now, `settled` waits until it is. `tail` gives the newest
     entry of a leg (none for one that the journal has nothing of). `reached` is told the name of each step that is done
-    (one of `STEPS`).
+    (one of `STEPS`). `keyring` is None when nothing is encrypted.
     """
 
     store: Store
@@ -64,6 +65,7 @@ class Sealers:
     agent_on: Callable[[str, str], Agent | None]
     limits: Limits
     workers: int = 1
+    keyring: Keyring | None = None
     reached: Callable[[str], None] = lambda _: None
 
 
@@ -231,6 +233,8 @@ class Sealing:
             legs=legs,
             limits=self._tools.limits,
             masks=self._masks[call.key],
+            keyring=self._tools.keyring,
+            object_name=recording.object_name,
         )
 
     def _row(self, call: Call, recording: Recording, job: SealJob, done: Sealed) -> SealedRecording:

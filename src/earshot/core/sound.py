@@ -20,9 +20,10 @@ class Sound(Protocol):
         under the rule that held while they arrived."""
         ...
 
-    def mask(self, leg: int, masked: bool) -> None:
-        """Whether packets of the leg are counted and thrown away (a blackout), from the next one on, also before
-        `keep`. No error if the leg is not open."""
+    def mask(self, leg: int, masked: bool, since_us: int = 0) -> None:
+        """Whether packets of the leg are counted and thrown away (a blackout), also before `keep`: of those that wait
+        in the socket the ones that arrived at or after journal time `since_us`, and all that come from now on. No error
+        if the leg is not open."""
         ...
 
     def move_leg(self, old: int, new: int) -> None:

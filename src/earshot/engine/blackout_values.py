@@ -54,6 +54,15 @@ class StopAgentBlackout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlackOutSpan:
+    """What the call of that key heard in [from_us, until_us) must go, whether the core still knows the call or not."""
+
+    call: str
+    from_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlackoutsDue:
     """The moment has come at which a blackout begins or ends by itself."""
 
@@ -65,12 +74,15 @@ class SoundRemoved:
     number: int
 
 
-BlackoutInput = StartBlackout | StopBlackout | StartAgentBlackout | StopAgentBlackout | BlackoutsDue | SoundRemoved
+BlackoutInput = (
+    StartBlackout | StopBlackout | StartAgentBlackout | StopAgentBlackout | BlackOutSpan | BlackoutsDue | SoundRemoved
+)
 BLACKOUT_INPUTS: tuple[type[Any], ...] = (
     StartBlackout,
     StopBlackout,
     StartAgentBlackout,
     StopAgentBlackout,
+    BlackOutSpan,
     BlackoutsDue,
     SoundRemoved,
 )

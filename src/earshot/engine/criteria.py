@@ -32,7 +32,7 @@ class Facts:
     asked: frozenset[str] = frozenset()
 
 
-_VARIABLES = {
+VARIABLES = {
     "device": "device_id",
     "alias": "device_alias",
     "station": "station",
@@ -47,6 +47,7 @@ _VARIABLES = {
     "is_trunk": "is_trunk",
     "priority": "priority",
 }
+"""Fields that are one attribute of `CallVariables`."""
 
 
 def _variable(name: str) -> Callable[[Facts], Values]:
@@ -59,7 +60,7 @@ def _user(place: int) -> Callable[[Facts], Values]:
 
 
 FIELDS: dict[str, Callable[[Facts], Values]] = {
-    **{field: _variable(name) for field, name in _VARIABLES.items()},
+    **{field: _variable(name) for field, name in VARIABLES.items()},
     **{name: _user(place) for name, place in USER_INDEX.items()},
     "agent": lambda facts: facts.agent or ("",),
     "qa_group": lambda facts: facts.groups or ("",),
@@ -67,8 +68,8 @@ FIELDS: dict[str, Callable[[Facts], Values]] = {
 }
 """Everything that a criterion may ask, and where it is found. Of several values, one must pass."""
 
-_read_variables = attrgetter(*_VARIABLES.values())
-_OF_THE_CORE = [field for field in FIELDS if field not in _VARIABLES and field not in USER_INDEX]
+_read_variables = attrgetter(*VARIABLES.values())
+_OF_THE_CORE = [field for field in FIELDS if field not in VARIABLES and field not in USER_INDEX]
 
 
 def asked_for(trigger: str, variables: CallVariables) -> frozenset[str]:
@@ -89,7 +90,7 @@ def asked_for(trigger: str, variables: CallVariables) -> frozenset[str]:
 def facts_document(facts: Facts) -> dict[str, Any]:
     """What is known, without what is not: for the journal and for people."""
     variables = facts.variables
-    said = zip(_VARIABLES, _read_variables(variables), strict=True)
+    said = zip(VARIABLES, _read_variables(variables), strict=True)
     users = zip(USER_INDEX, variables.users, strict=True)
     known: dict[str, Any] = {field: value for field, value in chain(said, users) if value}
     for field in _OF_THE_CORE:
@@ -191,9 +192,8 @@ class Times:
         """Whether there is nothing to look at."""
         return len(self.days) == len(DAYS) and (self.first, self.last) == (0, 24 * 60)
 
-    def hold(self, local: datetime) -> bool:
-        """Whether the moment lies in them. What ends after midnight belongs to the day on which it began."""
-        minute, day = local.hour * 60 + local.minute, local.weekday()
+    def hold(self, minute: int, day: int) -> bool:
+        """Whether the minute of that day lies in them. What ends after midnight belongs to the day it began on."""
         if self.first < self.last:
             return self.first <= minute < self.last and day in self.days
         return (minute >= self.first and day in self.days) or (minute < self.last and (day - 1) % 7 in self.days)

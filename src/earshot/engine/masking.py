@@ -12,6 +12,7 @@ from earshot.engine import blackouts
 from earshot.engine.blackout_values import (
     Blackout,
     BlackoutsDue,
+    BlackOutSpan,
     MaskLeg,
     Removal,
     RemoveSound,
@@ -29,6 +30,8 @@ from earshot.engine.model import Call, Gap, State
 from earshot.engine.variables import CallVariables
 
 WHY = "blackout"
+AFTER_THE_FACT = "after the fact"
+"""The key of what a person had removed of a recording."""
 
 
 def is_blackout(gap: Gap) -> bool:
@@ -88,6 +91,17 @@ def stop_agent_blackout(state: State, told: StopAgentBlackout, now_us: int) -> l
     return _stop(state, told.agent, now_us + told.offset_us, now_us)
 
 
+def black_out_span(state: State, told: BlackOutSpan, now_us: int) -> list[Effect]:
+    call = state.calls.get(told.call)
+    span = Span(from_us=told.from_us, until_us=told.until_us)
+    legs = _cover(call, AFTER_THE_FACT, span, now_us) if call is not None else {}
+    number = _next_removal(state)
+    state.removals[number] = Removal(
+        number=number, from_us=told.from_us, until_us=told.until_us, legs=sorted(legs), calls=[told.call]
+    )
+    return [RemoveSound(number=number)]
+
+
 def blackouts_due(state: State, told: BlackoutsDue, now_us: int) -> list[Effect]:
     effects: list[Effect] = []
     for blackout in list(state.blackouts.values()):
@@ -105,6 +119,7 @@ BLACKOUT_RULES: dict[type[Any], Any] = {
     StopBlackout: stop_blackout,
     StartAgentBlackout: start_agent_blackout,
     StopAgentBlackout: stop_agent_blackout,
+    BlackOutSpan: black_out_span,
     BlackoutsDue: blackouts_due,
     SoundRemoved: sound_removed,
 }

@@ -15,9 +15,14 @@ WINDOWS_KEPT = 4
 """How many windows a counter remembers: those to which a clock that is set back may return."""
 
 
-def take_percentage(quota: Quota, percent: float) -> tuple[Quota, bool]:
-    """The counter after one more call, and whether that call is taken."""
-    carry = quota.carry + round(percent * WHOLE / 100)
+def step_of(percent: float) -> int:
+    """What a percentage owes of each call, in the unit of `Quota.carry`."""
+    return round(percent * WHOLE / 100)
+
+
+def take_percentage(quota: Quota, step: int) -> tuple[Quota, bool]:
+    """The counter after one more call of which `step` is owed, and whether that call is taken."""
+    carry = quota.carry + step
     taken = carry >= WHOLE
     return Quota(carry=carry - WHOLE if taken else carry, taken=quota.taken), taken
 

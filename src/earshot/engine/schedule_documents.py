@@ -39,7 +39,8 @@ def schedule_of(document: Mapping[str, Any], base: Schedule | None = None) -> Sc
     given = {**(asdict(base) if base else {}), **document}
     if not given.get("name"):
         raise BadInput("A schedule needs a name")
-    for criterion in given.get("criteria") or ():
+    criteria = given.get("criteria")
+    for criterion in criteria if isinstance(criteria, list | tuple) else ():
         _known_keys(criterion)
     try:
         made: Schedule = _ADAPTER.validate_python(given)
@@ -60,6 +61,9 @@ def _known_keys(criterion: Any) -> None:
 def _check(schedule: Schedule) -> None:
     if len(schedule.name) > LONGEST_TEXT or not schedule.name.isprintable():
         raise BadInput(f"The name of a schedule has at most {LONGEST_TEXT} characters on one line")
+    texts = (schedule.description, schedule.owner, *(value for one in schedule.criteria for value in one.values))
+    if any("\ud800" <= letter <= "\udfff" for text in texts for letter in text):
+        raise BadInput("A schedule has half a character in it: a surrogate without its other half")
     if len(schedule.criteria) > MOST_CRITERIA:
         raise BadInput(f"A schedule has at most {MOST_CRITERIA} criteria")
     for name in ("random_percent", "percent"):
@@ -75,6 +79,8 @@ def _check(schedule: Schedule) -> None:
         raise BadInput(f"priority cannot be {schedule.priority}")
     if schedule.kind == "set_number" and schedule.count < 1:
         raise BadInput("A schedule of the type set_number needs a count of 1 or more")
+    if schedule.kind == "desktop" and not schedule.agents:
+        raise BadInput("A schedule of the type desktop needs agents, by their USERID")
     if schedule.max_length_s and schedule.min_length_s > schedule.max_length_s:
         raise BadInput("min_length_s is above max_length_s: nothing would ever be kept")
     _check_times(schedule)

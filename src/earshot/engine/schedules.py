@@ -8,15 +8,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import lru_cache
+from operator import attrgetter, call, itemgetter
 from zoneinfo import ZoneInfo
 
-from earshot.engine.criteria import FIELDS, Facts, Passes, Times, Values, local_time, test_of, words_of
-from earshot.engine.quotas import take_number, take_percentage, window_of
+from earshot.engine.criteria import FIELDS, VARIABLES, Facts, Passes, Times, Values, local_time, test_of, words_of
+from earshot.engine.quotas import step_of, take_number, take_percentage, window_of
 from earshot.engine.schedule_values import Criterion, Decision, Named, Options, Quota, Schedule
+from earshot.engine.variables import USER_INDEX
 
 Tests = tuple[tuple[str, Passes, str], ...]
 """Field, test and words of each criterion that is still to be looked at."""
 
+folded = str.casefold
 NOTHING_COUNTED: Mapping[str, bool] = {}
 NO_QUOTA = Quota()
 NO_OPTIONS = Options()
@@ -27,28 +31,48 @@ ASKED_FOR = {"on_demand": "nobody asked for it", "api_initiated": "no program as
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A schedule made ready. `rank` sorts the winner first: priority, then age. `counts` says that not each call which
-    matches is taken, `asked` what must have been asked for."""
+    matches is taken, `asked` what must have been asked for, `bounded` that it begins or ends some day.
+
+    For counting: `ident` is the number as text, `counter` the name of the one counter for all calls (empty where each
+    agent or device has its own), `step` what a percentage owes of a call, `left_out` what is said of one that it
+    leaves out.
+    """
 
     schedule: Schedule
     rank: tuple[int, int]
     tests: Tests
-    times: Times | None
+    when: "When | None"
     zone: tzinfo
     named: Named
     options: Options
     counts: bool
     asked: str
+    bounded: bool
+    ident: str
+    counter: str
+    step: int
+    left_out: Named
+
+
+class When:
+    """Days and times in a zone: one object for all schedules with the same, so that each call asks it once."""
+
+    __slots__ = ("times", "zone")
+
+    def __init__(self, times: Times, zone: tzinfo) -> None:
+        self.times = times
+        self.zone = zone
 
 
 class _Known:
     """The facts, each looked up and folded once per decision."""
 
-    __slots__ = ("_local", "_values", "facts")
+    __slots__ = ("_values", "facts", "held")
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
+        self.held: dict[When, bool] = {}
         self._values: dict[str, Values] = {}
-        self._local: dict[tzinfo, datetime] = {}
 
     def values(self, field: str) -> Values:
         found = self._values.get(field)
@@ -59,21 +83,30 @@ class _Known:
         return found
 
     def local(self, zone: tzinfo) -> datetime:
-        found = self._local.get(zone)
-        if found is None:
-            found = self._local[zone] = local_time(self.facts.at, zone)
-        return found
+        return local_time(self.facts.at, zone)
+
+    def holds(self, when: When) -> bool:
+        """Whether it is such a time; kept in `held`."""
+        local = self.local(when.zone)
+        held = self.held[when] = when.times.hold(local.hour * 60 + local.minute, local.weekday())
+        return held
+
+
+@lru_cache(maxsize=4096)
+def _when(times: Times, zone: tzinfo) -> When:
+    return When(times, zone)
 
 
 def _rule(schedule: Schedule, zone: tzinfo) -> Rule:
-    times = Times.of(schedule)
+    times, where = Times.of(schedule), ZoneInfo(schedule.zone) if schedule.zone else zone
+    number, kind, name = schedule.number, schedule.kind, schedule.name
     return Rule(
         schedule=schedule,
         rank=(-schedule.priority, schedule.number),
         tests=tuple((one.field, test_of(one), words_of(one)) for one in schedule.criteria),
-        times=None if times.always else times,
-        zone=ZoneInfo(schedule.zone) if schedule.zone else zone,
-        named=Named(number=schedule.number, name=schedule.name),
+        when=None if times.always else _when(times, where),
+        zone=where,
+        named=Named(number=number, name=name),
         options=Options(
             kind=schedule.kind,
             priority=schedule.priority,
@@ -84,8 +117,13 @@ def _rule(schedule: Schedule, zone: tzinfo) -> Rule:
             archive_action=schedule.archive_action,
             screen=schedule.screen,
         ),
-        counts=schedule.kind not in ASKED_FOR and not (schedule.kind == "percentage" and schedule.percent >= 100),
-        asked=schedule.kind if schedule.kind in ASKED_FOR else "",
+        counts=kind not in ASKED_FOR and not (kind == "percentage" and schedule.percent >= 100),
+        asked=kind if kind in ASKED_FOR else "",
+        bounded=schedule.starts_at is not None or schedule.ends_at is not None,
+        ident=str(number),
+        counter=str(number) if _per(schedule) == "all" else "",
+        step=step_of(schedule.percent),
+        left_out=Named(number=number, name=name, why=f"{schedule.percent:g} % leave it out"),
     )
 
 
@@ -96,45 +134,61 @@ def _why_not(rule: Rule, tests: Tests, known: _Known) -> str:
     for field, passes, words in tests:
         if not passes(known.values(field)):
             return words
-    schedule, at = rule.schedule, known.facts.at
-    if schedule.starts_at is not None and at < schedule.starts_at:
-        return "has not begun"
-    if schedule.ends_at is not None and at >= schedule.ends_at:
-        return "is over"
-    if rule.times is not None and not rule.times.hold(known.local(rule.zone)):
-        return "not at this time"
-    return ""
+    if rule.bounded:
+        schedule, at = rule.schedule, known.facts.at
+        if schedule.starts_at is not None and at < schedule.starts_at:
+            return "has not begun"
+        if schedule.ends_at is not None and at >= schedule.ends_at:
+            return "is over"
+    when = rule.when
+    if when is None:
+        return ""
+    held = known.held.get(when)
+    return "" if (known.holds(when) if held is None else held) else "not at this time"
+
+
+def _per(schedule: Schedule) -> str:
+    """For whom it counts: all, each agent or each device."""
+    return "agent" if schedule.kind == "agent_percentage" else schedule.per if schedule.kind == "set_number" else "all"
 
 
 def _counter(schedule: Schedule, facts: Facts) -> str | None:
     """The name of the counter that this call goes to; None when there is nobody to count it for."""
-    per = "agent" if schedule.kind == "agent_percentage" else schedule.per if schedule.kind == "set_number" else "all"
+    per = _per(schedule)
     if per == "all":
         return str(schedule.number)
     whose = facts.agent[-1] if per == "agent" and facts.agent else facts.variables.device_id if per == "device" else ""
     return f"{schedule.number}/{whose}" if whose else None
 
 
-Outcome = tuple[str, str | None, Quota | None]
-"""Why the call is not taken (empty if it is), the counter and its new value if it was counted now."""
+Outcome = tuple[Named | None, str, Quota]
+"""How the call is not taken (None if it is), the counter and its new value; no name if nothing was counted."""
+
+TAKEN: Outcome = (None, "", NO_QUOTA)
+
+
+def _left(rule: Rule, why: str) -> Outcome:
+    return Named(number=rule.schedule.number, name=rule.schedule.name, why=why), "", NO_QUOTA
 
 
 def _counts(rule: Rule, known: _Known, quotas: Mapping[str, Quota], draw: float) -> Outcome:
     schedule = rule.schedule
     if draw > schedule.random_percent:
-        return f"the draw was {draw:g}, its probability is {schedule.random_percent:g}", None, None
+        return _left(rule, f"the draw was {draw:g}, its probability is {schedule.random_percent:g}")
     if not rule.counts:
-        return "", None, None
-    name = _counter(schedule, known.facts)
+        return TAKEN
+    name = rule.counter or _counter(schedule, known.facts)
     if name is None:
-        return f"no {'agent' if schedule.kind == 'agent_percentage' else schedule.per} is known", None, None
+        return _left(rule, f"no {_per(schedule)} is known")
     quota = quotas.get(name, NO_QUOTA)
-    if schedule.kind == "set_number":
-        window = window_of(schedule.window, known.facts.at, known.local(rule.zone))
-        after, taken = take_number(quota, window, schedule.count)
-        return "" if taken else f"{schedule.count} a {schedule.window} are recorded already", name, after
-    after, taken = take_percentage(quota, schedule.percent)
-    return "" if taken else f"{schedule.percent:g} % leave it out", name, after
+    if schedule.kind != "set_number":
+        after, taken = take_percentage(quota, rule.step)
+        return None if taken else rule.left_out, name, after
+    window = window_of(schedule.window, known.facts.at, known.local(rule.zone))
+    after, taken = take_number(quota, window, schedule.count)
+    if taken:
+        return None, name, after
+    return _left(rule, f"{schedule.count} a {schedule.window} are recorded already")[0], name, after
 
 
 def _decision(
@@ -153,17 +207,17 @@ def _decision(
     for rule, tests in rules:
         if _why_not(rule, tests, known):
             continue
-        before = counted.get(str(rule.schedule.number)) if counted else None
+        before = counted.get(rule.ident) if counted else None
         if before is None:
-            why, name, after = _counts(rule, known, quotas, draw)
-            if name is not None and after is not None:
-                newly[str(rule.schedule.number)] = not why
+            left, name, after = _counts(rule, known, quotas, draw)
+            if name:
+                newly[rule.ident] = left is None
                 if after is not quotas.get(name):
                     changed[name] = after
         else:
-            why = "" if before else "its quota left this call out before"
-        if why:
-            missed.append(Named(number=rule.schedule.number, name=rule.schedule.name, why=why))
+            left = None if before else _left(rule, "its quota left this call out before")[0]
+        if left is not None:
+            missed.append(left)
         else:
             matched.append(rule.named)
             options = options or rule.options
@@ -173,12 +227,15 @@ def _decision(
         matched=tuple(matched),
         missed=tuple(missed),
         quotas=changed,
-        counted={**counted, **newly} if newly else dict(counted),
+        counted={**counted, **newly} if counted else newly,
         draw=draw,
     )
 
 
 # --- the fast way ---------------------------------------------------------------------------------------------------
+
+Starts = dict[int, dict[str, list[int]]]
+"""Of one field: places of rules by how many characters are compared (0 for all of them), and by these characters."""
 
 
 def in_force(schedules: Iterable[Schedule], core: int) -> list[Schedule]:
@@ -195,13 +252,26 @@ class Decider:
         self.rules = sorted(rules, key=lambda rule: rule.rank)
         self._always: list[int] = []
         self._rest: list[tuple[Rule, Tests]] = [(rule, rule.tests) for rule in self.rules]
-        starts: dict[tuple[str, int], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        starts: dict[str, Starts] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         self._index(starts)
-        self._starts = [(field, length, dict(known)) for (field, length), known in starts.items()]
+        single = [field for field in VARIABLES if field in starts or field in ("device", "group")]
+        users = [field for field in USER_INDEX if field in starts]
+        self._read = attrgetter(*[VARIABLES[field] for field in single])  # of two or more, which makes it a tuple
+        self._read_users = itemgetter(*[USER_INDEX[field] for field in users], 0, 0)
+        order = [*single, *users]
+        self._exact = [dict(starts[field].pop(0, {})).get for field in order]
+        self._begin = [
+            (at, length, dict(known).get) for at, field in enumerate(order) for length, known in starts[field].items()
+        ]
+        self._several = [
+            (field, [(length, dict(places).get) for length, places in starts[field].items()])
+            for field in starts
+            if field not in order
+        ]
 
-    def _index(self, starts: dict[tuple[str, int], dict[str, list[int]]]) -> None:
-        """Put each rule under the values of its most telling criterion: of the field that has the most values. `starts`
-        is by field and how many characters are compared, 0 for all; what was found there is not tested again."""
+    def _index(self, starts: dict[str, Starts]) -> None:
+        """Put each rule under the values of its most telling criterion: of the field that has the most values. What was
+        found there is not tested again."""
         variety: dict[str, set[str]] = defaultdict(set)
         for rule in self.rules:
             for one in filter(_is_indexed, rule.schedule.criteria):
@@ -216,18 +286,31 @@ class Decider:
             self._rest[place] = rule, rule.tests[:at] + rule.tests[at + 1 :]
             for value in {value.casefold() for value in best.values}:
                 length = len(value) if best.test == "begins_with" else 0
-                starts[best.field, length][value].append(place)
+                starts[best.field][length][value].append(place)
 
-    def _candidates(self, known: _Known) -> list[tuple[Rule, Tests]]:
+    def _candidates(self, known: _Known) -> Iterable[tuple[Rule, Tests]]:
         """The rules that may match, in order of rank, with what of each is still to be tested."""
-        places = set(self._always)
-        for field, length, by_start in self._starts:
+        places = self._always.copy()
+        variables = known.facts.variables
+        values = list(map(folded, (*self._read(variables), *self._read_users(variables.users))))
+        for found in filter(None, map(call, self._exact, values)):
+            places += found
+        for at, length, find in self._begin:
+            beginning = find(values[at][:length])
+            if beginning is not None:
+                places += beginning
+        for field, by_length in self._several:
+            hits = 0
             for value in known.values(field):
-                found = by_start.get(value[:length] if length else value)
-                if found is not None:
-                    places.update(found)
-        rest = self._rest
-        return [rest[place] for place in sorted(places)]
+                for length, find in by_length:
+                    hit = find(value[:length] if length else value)
+                    if hit is not None:
+                        places += hit
+                        hits += 1
+            if hits > 1:
+                places = list(set(places))
+        places.sort()
+        return map(self._rest.__getitem__, places)
 
     def decide(
         self,

@@ -6,9 +6,11 @@ Not here: repairs (recovery). The one rule: a problem is a sentence that names t
 from collections.abc import Collection
 from pathlib import Path
 
+from earshot.journal.cipher import KeyWrap
 from earshot.journal.format import (
     ENTRY,
     HEADER_BYTES,
+    KEY_BLOCK_BYTES,
     JournalDamaged,
     carried_legs,
     carry_dir,
@@ -18,8 +20,10 @@ from earshot.journal.format import (
     segments_dir,
     unpack_segment_header,
 )
+from earshot.journal.key_block import is_destroyed, slots
+from earshot.journal.reader import block_key
 from earshot.journal.recovery import recover
-from earshot.journal.scan import BatchView, Damage, map_file, scan_carry, scan_segment
+from earshot.journal.scan import BatchView, BlockView, Damage, map_file, scan_carry, scan_segment
 
 
 class _Chains:
@@ -53,17 +57,23 @@ class _Chains:
         return problems
 
 
-def check(directory: Path, open_legs: Collection[int] | None = None, *, writing: bool = False) -> list[str]:
+def check(
+    directory: Path,
+    open_legs: Collection[int] | None = None,
+    *,
+    writing: bool = False,
+    wrap: KeyWrap | None = None,
+) -> list[str]:
     """What is wrong with the journal in `directory`, one sentence each; empty if nothing is.
 
     `open_legs`, if known, are the legs that may have a carry file. `writing` says that a process is at work on it: an
-    unfinished end of the last segment or of a carry file is no problem then. Raises OSError.
+    unfinished end of the last segment or of a carry file is no problem then. Raises OSError and JournalLocked.
     """
-    recovered = recover(directory, repair=False)
+    recovered = recover(directory, repair=False, wrap=wrap)
     problems = _strangers(directory)
     carried: dict[int, int] = {}
     for leg in carried_legs(directory):
-        upto, wrong = _check_carry(directory, leg, writing)
+        upto, wrong = _check_carry(directory, leg, writing, wrap)
         carried[leg] = upto
         problems += wrong
         if leg not in (recovered.legs if open_legs is None else open_legs):
@@ -86,7 +96,7 @@ def _strangers(directory: Path) -> list[str]:
     return problems
 
 
-def _check_carry(directory: Path, leg: int, writing: bool) -> tuple[int, list[str]]:
+def _check_carry(directory: Path, leg: int, writing: bool, wrap: KeyWrap | None) -> tuple[int, list[str]]:
     data = map_file(carry_path(directory, leg))
     problems = []
     end = upto = 0
@@ -94,6 +104,7 @@ def _check_carry(directory: Path, leg: int, writing: bool) -> tuple[int, list[st
         whole = block.payload_is_whole()
         if whole is not True:
             problems.append(f"carry/{leg}.leg, byte {block.offset}: {_PAYLOAD[whole]}")
+        problems += _key_problems(block, wrap)
         if block.first <= upto:
             problems.append(f"carry/{leg}.leg, byte {block.offset}: segment {block.first} is there twice")
         end, upto = block.end, block.last
@@ -102,16 +113,31 @@ def _check_carry(directory: Path, leg: int, writing: bool) -> tuple[int, list[st
     return upto, problems
 
 
+def _key_problems(block: BlockView, wrap: KeyWrap | None) -> list[str]:
+    key = block_key(block, wrap)
+    if key is not None:
+        try:
+            key.open()
+        except JournalDamaged as damage:
+            return [str(damage)]
+    return []
+
+
 _PAYLOAD = {False: "the payload does not have its checksum", None: "a redaction was begun and not finished"}
 
 
 def _check_segment(directory: Path, number: int, chains: _Chains, writing: bool) -> list[str]:
     data = map_file(segment_path(directory, number))
+    begin = bytes(data[: HEADER_BYTES + KEY_BLOCK_BYTES])
     try:
-        unpack_segment_header(bytes(data[:HEADER_BYTES]), number)
+        header = unpack_segment_header(begin, number)
     except JournalDamaged as damage:
         return [] if writing and len(data) <= HEADER_BYTES else [str(damage)]
     problems = []
+    if header.keyed and not any(slots(begin[HEADER_BYTES:])) and not is_destroyed(begin[HEADER_BYTES:]):
+        if writing and len(data) <= header.end:
+            return []
+        problems.append(f"segment {number} has no valid key block")
     last_number = 0
     for item in scan_segment(data, number):
         if isinstance(item, Damage):

@@ -8,6 +8,12 @@ Segment: header (64 bytes), then batches. Batch: header (64), events (JSON lines
 packet headers (8 each), payload (raw RTP packets, consecutive per entry, padded to 8). Two checksums per batch: one of
 everything but the payload, one of the payload, which redaction renews. Both start from the salt of the segment, so
 that nobody who sends us packets can place something in the payload that passes for a batch.
+
+Format 2 is the same encrypted, told by the version of the segment and a flag of the carry block: a key block (256
+bytes) follows the header of each, and events and payload are encrypted by their place in the file. Checksums are of
+what lies on disk, so that the end of the journal is found without a key. A packet that was redacted has a flag in its
+header, because zeros are not what is left when zeros are decrypted. The first checksum takes these flags as 0, the
+second covers packet headers and payload.
 """
 
 import struct
@@ -15,12 +21,14 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from earshot.errors import EarshotError
 
-VERSION = 1
+PLAIN, KEYED = 1, 2
+"""Versions of a segment: as it is, and encrypted."""
 SEGMENT_MAGIC = b"EARSHOTJ"
 BATCH_MAGIC = b"EBAT"
 CARRY_MAGIC = b"ECAR"
@@ -39,6 +47,7 @@ PAYLOAD_CHECK = struct.Struct("<II")
 """state and checksum of the payload: the last 8 bytes of a batch or block header, which redaction rewrites."""
 
 HEADER_BYTES = 64
+KEY_BLOCK_BYTES = 256
 BATCH_CHECKED = BATCH_FIXED.size
 CARRY_CHECKED = CARRY_FIXED.size
 PAYLOAD_CHECK_AT = 56
@@ -55,7 +64,14 @@ ENTRY = np.dtype(
     ]
 )
 PACKET = np.dtype([("delta_us", "<i4"), ("length", "<u2"), ("flags", "<u2")])
+PACKET_FLAGS_AT = 6
+PACKET_FLAGS = struct.Struct("<H")
 ENTRY_FIELDS = struct.Struct("<QIIIIII")
+
+REDACTED = 1
+"""Flag of a packet of which only the fixed RTP header is left. In format 2 only: plain zeros need no flag."""
+CARRY_KEYED = 1
+"""Flag of a carry block that is encrypted."""
 
 PAYLOAD_WHOLE = 0
 PAYLOAD_BEING_REDACTED = 1
@@ -128,23 +144,41 @@ def carried_legs(directory: Path) -> list[int]:
     return sorted(int(path.stem) for path in carry_dir(directory).glob("*.leg") if path.stem.isdecimal())
 
 
-def pack_segment_header(number: int, base_us: int, salt: int) -> bytes:
+class SegmentHeader(NamedTuple):
+    """What the header of a segment says: its base time (µs), its salt, and whether it is encrypted."""
+
+    base_us: int
+    salt: int
+    keyed: bool
+
+    @property
+    def end(self) -> int:
+        """Where the first batch begins."""
+        return segment_begins(self.keyed)
+
+
+def segment_begins(keyed: bool) -> int:
+    """The byte of a segment at which its first batch begins."""
+    return HEADER_BYTES + KEY_BLOCK_BYTES if keyed else HEADER_BYTES
+
+
+def pack_segment_header(number: int, base_us: int, salt: int, keyed: bool = False) -> bytes:
     """The 64 bytes at the start of a segment."""
-    packed = SEGMENT_HEADER.pack(SEGMENT_MAGIC, VERSION, number, base_us, salt, 0)
+    packed = SEGMENT_HEADER.pack(SEGMENT_MAGIC, KEYED if keyed else PLAIN, number, base_us, salt, 0)
     body = packed[:-4]
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def unpack_segment_header(raw: bytes, number: int) -> tuple[int, int]:
-    """(base time in µs, salt). Raises JournalDamaged when it is not the header of segment `number`."""
+def unpack_segment_header(raw: bytes, number: int) -> SegmentHeader:
+    """Raises JournalDamaged when it is not the header of segment `number`."""
     if len(raw) < HEADER_BYTES:
         raise JournalDamaged(f"segment {number} is shorter than its header")
     magic, version, own_number, base_us, salt, check = SEGMENT_HEADER.unpack(raw[:HEADER_BYTES])
     if magic != SEGMENT_MAGIC or check != zlib.crc32(raw[: HEADER_BYTES - 4]):
         raise JournalDamaged(f"segment {number} has no valid header")
-    if version != VERSION or own_number != number:
+    if version not in (PLAIN, KEYED) or own_number != number:
         raise JournalDamaged(f"segment {number} says it is number {own_number} of format {version}")
-    return base_us, salt
+    return SegmentHeader(base_us, salt, version == KEYED)
 
 
 INTERNAL = "_journal"

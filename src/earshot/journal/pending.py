@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earshot.journal.cipher import Keystream
 from earshot.journal.format import (
     BATCH_CHECKS,
     BATCH_FIXED,
@@ -52,21 +53,33 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch ready to be written: its parts before the payload, the payload, and its total length in bytes.
+    """A batch ready to be written: its parts, each but the payload as long as it is in the file, and its total length.
 
-    `finish(salt)` gives the header; it costs two checksums and runs on the writing thread.
+    `finish` gives the bytes; it costs two checksums, and encryption, and runs on the writing thread.
     """
 
     fixed: bytes
-    before_payload: tuple[memoryview, ...]
-    payload: tuple[memoryview, ...]
+    events: bytes
+    entries: memoryview
+    headers: memoryview
+    payload: memoryview
     length: int
 
-    def finish(self, salt: int) -> list[memoryview]:
-        """All bytes of the batch, checksums included, in pieces."""
-        table = checksum((self.fixed, *self.before_payload), salt)
-        header = self.fixed + BATCH_CHECKS.pack(table, PAYLOAD_WHOLE, checksum(self.payload, salt))
-        return [memoryview(header), *self.before_payload, *self.payload]
+    def finish(self, salt: int, stream: Keystream | None = None, offset: int = 0) -> list[memoryview]:
+        """All bytes of the batch, checksums included, in pieces; encrypted for its place when there is a `stream`.
+
+        The payload is good until the stream is used again.
+        """
+        events, payload = memoryview(self.events), self.payload
+        padding = memoryview(_PADDING[: padded(len(payload)) - len(payload)])
+        if stream is not None:
+            events = memoryview(stream.applied(events, offset + HEADER_BYTES))
+            payload = stream.covered(payload, offset + self.length - len(payload) - len(padding))
+        table = checksum((self.fixed, events, self.entries, self.headers), salt)
+        second = (payload, padding) if stream is None else (self.headers, payload, padding)
+        header = self.fixed + BATCH_CHECKS.pack(table, PAYLOAD_WHOLE, checksum(second, salt))
+        parts = (memoryview(header), events, self.entries, self.headers, payload, padding)
+        return [part for part in parts if len(part)]
 
 
 class Pending:
@@ -146,9 +159,14 @@ class Pending:
             len(headers),
             len(payload),
         )
-        before = (events, _PADDING[: padded(len(events)) - len(events)], entries.view(np.uint8), headers.view(np.uint8))
-        after = (payload, _PADDING[: padded(len(payload)) - len(payload)])
-        return Batch(fixed, _views(before), _views(after), length)
+        return Batch(
+            fixed,
+            events.ljust(padded(len(events)), b"\0"),
+            entries.view(np.uint8).data,
+            headers.view(np.uint8).data,
+            payload.data,
+            length,
+        )
 
     def _fill(
         self,
@@ -173,10 +191,6 @@ class Pending:
         entries["payload_bytes"] = bytes_before[ends] - bytes_before[starts]
         headers["delta_us"] = np.clip(self._times.filled() - base_us, _INT32.min, _INT32.max)
         headers["length"] = lengths
-
-
-def _views(parts: tuple[Any, ...]) -> tuple[memoryview, ...]:
-    return tuple(memoryview(part) for part in parts if len(part))
 
 
 def copy_rows(

@@ -14,17 +14,23 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from earshot.journal.cipher import KeyWrap
 from earshot.journal.format import (
     ENTRY,
     ENTRY_FIELDS,
     HEADER_BYTES,
+    KEY_BLOCK_BYTES,
     PACKET,
+    REDACTED,
+    RTP_HEADER_BYTES,
     ChainPointer,
     JournalDamaged,
+    SegmentHeader,
     carry_path,
     segment_path,
     unpack_segment_header,
 )
+from earshot.journal.key_block import FileKey
 from earshot.journal.scan import BlockView, Bytes, map_file, scan_carry
 
 CHUNK_BYTES = 8 * 2**20
@@ -51,7 +57,10 @@ class LegPackets:
 
 
 class Piece(NamedTuple):
-    """Some packets of a leg that lie together in a file, mapped (bytes) or opened (its handle); read on demand."""
+    """Some packets of a leg that lie together in a file, mapped (bytes) or opened (its handle); read on demand.
+
+    `key` is None when they lie there as they are.
+    """
 
     source: Bytes | int
     base_us: int
@@ -59,6 +68,7 @@ class Piece(NamedTuple):
     payload_offset: int
     packets: int
     payload_bytes: int
+    key: FileKey | None = None
 
     def headers(self) -> NDArray[Any]:
         """The packet headers, dtype PACKET."""
@@ -79,38 +89,62 @@ def _fill(place: memoryview, source: Bytes | int, offset: int) -> None:
         raise JournalDamaged(f"{len(place)} bytes at byte {offset} are not there any more")
 
 
-def block_piece(block: BlockView) -> Piece:
+def block_key(block: BlockView, wrap: KeyWrap | None) -> FileKey | None:
+    """The key of a carry block; None when it is not encrypted."""
+    where = f"carry/{block.leg}.leg, byte {block.offset},"
+    return FileKey(block.key_block, wrap, where) if block.keyed else None
+
+
+def block_piece(block: BlockView, wrap: KeyWrap | None = None) -> Piece:
     """The packets of a carry block."""
     return Piece(
-        block.data, block.base_us, block.headers_offset, block.payload_offset, block.packet_count, block.payload_bytes
+        block.data,
+        block.base_us,
+        block.headers_offset,
+        block.payload_offset,
+        block.packet_count,
+        block.payload_bytes,
+        block_key(block, wrap),
     )
 
 
 def packets_of(pieces: list[Piece]) -> LegPackets:
-    """Copy `pieces`, in this order, into one `LegPackets`. Raises JournalDamaged, OSError."""
+    """Copy `pieces`, in this order, into one `LegPackets`. Raises JournalDamaged, JournalLocked, OSError.
+
+    Of a packet that was redacted there is nothing but zeros after its fixed RTP header. It may be redacted right now:
+    its flag is there before its sound goes, so the flag is read after the sound.
+    """
     headers = np.empty(sum(piece.packets for piece in pieces), PACKET)
     data = np.empty(sum(piece.payload_bytes for piece in pieces), np.uint8)
     table, sound = headers.view(np.uint8).data, data.data
     row = at = 0
-    for source, _base_us, headers_offset, payload_offset, count, size in pieces:
+    for source, _base_us, headers_offset, payload_offset, count, size, key in pieces:
         end = row + count * PACKET.itemsize
-        _fill(table[row:end], source, headers_offset)
         _fill(sound[at : at + size], source, payload_offset)
+        _fill(table[row:end], source, headers_offset)
+        if key is not None:
+            key.stream.apply(sound[at : at + size], payload_offset)
         row, at = end, at + size
     bases = np.array([piece.base_us for piece in pieces], np.int64)
     counts = np.array([piece.packets for piece in pieces], np.int64)
     lengths = headers["length"].astype(np.uint32)
     ends = np.cumsum(lengths, dtype=np.int64)
+    for index in np.flatnonzero(headers["flags"] & REDACTED).tolist():
+        data[ends[index] - lengths[index] + RTP_HEADER_BYTES : ends[index]] = 0
     return LegPackets(headers["delta_us"] + np.repeat(bases, counts), lengths, ends - lengths, data)
 
 
 class ChainWalk:
-    """Follows the chain of a leg backwards through opened segments; a context manager that closes them."""
+    """Follows the chain of a leg backwards through opened segments; a context manager that closes them.
 
-    def __init__(self, directory: Path, leg: int) -> None:
+    It needs no key for that; reading its pieces may.
+    """
+
+    def __init__(self, directory: Path, leg: int, wrap: KeyWrap | None = None) -> None:
         self._directory = directory
         self._leg = leg
-        self._opened: dict[int, tuple[int, int, int]] = {}
+        self._wrap = wrap
+        self._opened: dict[int, tuple[int, int, int, FileKey | None]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +166,7 @@ class ChainWalk:
         mine, pread, unpack = self._leg, os.pread, ENTRY_FIELDS.unpack
         segment, offset = tail.segment, tail.offset
         while segment > carried_upto:
-            handle, _base_us, end = self._segment(segment)
+            handle, _base_us, end, _key = self._segment(segment)
             here = segment
             while segment == here:
                 if not HEADER_BYTES <= offset <= end - ENTRY.itemsize:
@@ -145,14 +179,15 @@ class ChainWalk:
                 segment, offset = before, before_at
         return np.array(rows[::-1], np.int64).reshape(-1, 5)
 
-    def _segment(self, number: int) -> tuple[int, int, int]:
-        """(handle, base time in µs, size) of a segment. Raises FileNotFoundError, JournalDamaged."""
+    def _segment(self, number: int) -> tuple[int, int, int, FileKey | None]:
+        """(handle, base time in µs, size, key) of a segment. Raises FileNotFoundError, JournalDamaged."""
         known = self._opened.get(number)
         if known is None:
             handle = os.open(segment_path(self._directory, number), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                base_us, _salt = unpack_segment_header(os.pread(handle, HEADER_BYTES, 0), number)
-                known = handle, base_us, os.fstat(handle).st_size
+                raw = os.pread(handle, HEADER_BYTES + KEY_BLOCK_BYTES, 0)
+                header = unpack_segment_header(raw, number)
+                known = handle, header.base_us, os.fstat(handle).st_size, segment_key(header, raw, number, self._wrap)
             except BaseException:
                 os.close(handle)
                 raise
@@ -162,17 +197,22 @@ class ChainWalk:
     def pieces(self, rows: NDArray[Any]) -> Iterator[Piece]:
         """The rows of `entries()` as pieces, to be read before the walk is closed."""
         for segment, headers, payload, count, size in rows.tolist():
-            handle, base_us, _end = self._opened[segment]
-            yield Piece(handle, base_us, headers, payload, count, size)
+            handle, base_us, _end, key = self._opened[segment]
+            yield Piece(handle, base_us, headers, payload, count, size, key)
 
 
-def _walk(directory: Path, leg: int, tail: ChainPointer) -> tuple[ChainWalk, list[Piece]]:
+def segment_key(header: SegmentHeader, raw: bytes, number: int, wrap: KeyWrap | None) -> FileKey | None:
+    """The key of a segment, of which `raw` is the beginning; None when it is not encrypted."""
+    return FileKey(raw[HEADER_BYTES : header.end], wrap, f"segment {number}") if header.keyed else None
+
+
+def _walk(directory: Path, leg: int, tail: ChainPointer, wrap: KeyWrap | None) -> tuple[ChainWalk, list[Piece]]:
     """All that is kept of `leg`, oldest first, and the walk to be closed once it was read. Raises JournalDamaged.
 
     A segment that vanishes meanwhile was carried first: the carry file is read anew then.
     """
     for attempt in range(_TRIES):
-        walk = ChainWalk(directory, leg)
+        walk = ChainWalk(directory, leg, wrap)
         try:
             blocks = list(scan_carry(map_file(carry_path(directory, leg)), leg))
         except FileNotFoundError:
@@ -186,16 +226,18 @@ def _walk(directory: Path, leg: int, tail: ChainPointer) -> tuple[ChainWalk, lis
             if attempt == _TRIES - 1:
                 raise JournalDamaged(f"leg {leg}: a segment it needs is missing ({error})") from error
             continue
-        return walk, [*map(block_piece, blocks), *walk.pieces(rows)]
+        return walk, [*(block_piece(block, wrap) for block in blocks), *walk.pieces(rows)]
     raise AssertionError("the last try returns or raises")
 
 
-def iter_leg(directory: Path, leg: int, tail: ChainPointer, chunk_bytes: int = CHUNK_BYTES) -> Iterator[LegPackets]:
+def iter_leg(
+    directory: Path, leg: int, tail: ChainPointer, chunk_bytes: int = CHUNK_BYTES, wrap: KeyWrap | None = None
+) -> Iterator[LegPackets]:
     """The packets of `leg` up to the entry at `tail`, in order, in chunks of about `chunk_bytes` each.
 
-    The packets must be durable (`JournalWriter.sync`). Raises JournalDamaged, OSError.
+    The packets must be durable (`JournalWriter.sync`). Raises JournalDamaged, JournalLocked, OSError.
     """
-    walk, found = _walk(directory, leg, tail)
+    walk, found = _walk(directory, leg, tail, wrap)
     with walk:
         pieces: list[Piece] = []
         size = 0
@@ -209,6 +251,6 @@ def iter_leg(directory: Path, leg: int, tail: ChainPointer, chunk_bytes: int = C
             yield packets_of(pieces)
 
 
-def read_leg(directory: Path, leg: int, tail: ChainPointer) -> LegPackets:
+def read_leg(directory: Path, leg: int, tail: ChainPointer, wrap: KeyWrap | None = None) -> LegPackets:
     """All packets of `leg` at once; as `iter_leg`."""
-    return next(iter_leg(directory, leg, tail, sys.maxsize), packets_of([]))
+    return next(iter_leg(directory, leg, tail, sys.maxsize, wrap), packets_of([]))

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import orjson
 
+from earshot.journal.cipher import KeyWrap
 from earshot.journal.format import (
     CHECKPOINT,
     ENTRY,
     HEADER_BYTES,
     INTERNAL,
+    KEY_BLOCK_BYTES,
     RELEASED,
     ChainPointer,
     JournalDamaged,
@@ -28,6 +30,9 @@ from earshot.journal.format import (
     segment_path,
     unpack_segment_header,
 )
+from earshot.journal.key_block import FileKey, is_destroyed, slots
+from earshot.journal.reader import segment_key
+from earshot.journal.rewrap import remove_carried
 from earshot.journal.scan import BatchView, Damage, map_file, scan_carry, scan_segment
 
 
@@ -78,10 +83,10 @@ class _Scan:
         self.last_batch = 0
         self.last_time_us = 0
 
-    def take(self, batches: list[BatchView], segment: int) -> None:
-        """Add the batches of a segment."""
-        for batch in batches:
-            self._take_events(batch)
+    def take(self, batches: list[BatchView], segment: int, key: FileKey | None) -> None:
+        """Add the batches of a segment. Raises JournalLocked and JournalDamaged, and has added nothing then."""
+        for lines, batch in [(batch.event_lines(key), batch) for batch in batches]:
+            self._take_events(lines, batch)
         if not batches:
             return
         legs = np.concatenate([batch.entries()["leg"] for batch in batches])[::-1]
@@ -91,8 +96,7 @@ class _Scan:
             self.first.setdefault(leg, segment)
             self.tail[leg] = (segment, place)
 
-    def _take_events(self, batch: BatchView) -> None:
-        lines = batch.event_lines()
+    def _take_events(self, lines: list[bytes], batch: BatchView) -> None:
         for index, line in enumerate(lines):
             if line.startswith(_OWN):
                 own = orjson.loads(line)
@@ -110,8 +114,9 @@ class _Scan:
 _OWN = orjson.dumps({INTERNAL: ""})[:-3]
 
 
-def recover(directory: Path, repair: bool = True) -> Recovered:
-    """Scan the journal in `directory`; a folder that does not exist is an empty journal. Raises OSError.
+def recover(directory: Path, repair: bool = True, wrap: KeyWrap | None = None) -> Recovered:
+    """Scan the journal in `directory`; a folder that does not exist is an empty journal. Raises OSError, and
+    JournalLocked when a segment is encrypted and `wrap` does not open it: going on would forget the calls in it.
 
     With `repair`, a torn end is cut off and what released legs left behind is removed. Blocks: run it before the event
     loop starts or in a thread.
@@ -122,7 +127,7 @@ def recover(directory: Path, repair: bool = True) -> Recovered:
     torn: TornTail | None = None
     numbers = segment_numbers(directory)
     for number in numbers:
-        found, cut, wrong = _scan_one(directory, number, number == numbers[-1], scan)
+        found, cut, wrong = _scan_one(directory, number, number == numbers[-1], scan, wrap)
         problems += wrong
         if cut is not None:
             torn = cut
@@ -144,15 +149,20 @@ def recover(directory: Path, repair: bool = True) -> Recovered:
 
 
 def _scan_one(
-    directory: Path, number: int, is_last: bool, scan: _Scan
+    directory: Path, number: int, is_last: bool, scan: _Scan, wrap: KeyWrap | None
 ) -> tuple[SegmentInfo | None, TornTail | None, list[str]]:
     data = map_file(segment_path(directory, number))
+    begin = bytes(data[: HEADER_BYTES + KEY_BLOCK_BYTES])
     try:
-        base_us, _salt = unpack_segment_header(bytes(data[:HEADER_BYTES]), number)
+        header = unpack_segment_header(begin, number)
     except JournalDamaged as damage:
-        if is_last and len(data) <= HEADER_BYTES:
+        if is_last and (len(data) <= HEADER_BYTES or (len(data) == len(begin) and not any(begin))):
             return None, TornTail(number, 0, len(data)), []
         return SegmentInfo(number, 0, 0, len(data)), None, [str(damage)]
+    if header.keyed and is_last and len(data) <= header.end and not any(slots(begin[HEADER_BYTES:])):
+        return None, TornTail(number, 0, len(data)), []
+    if header.keyed and is_destroyed(begin[HEADER_BYTES:]):
+        return SegmentInfo(number, header.base_us, header.base_us, len(data)), None, []
     problems = []
     torn = None
     batches: list[BatchView] = []
@@ -165,9 +175,12 @@ def _scan_one(
             problems.append(_damage(number, item))
     if is_last:
         torn = _check_payloads(batches, number, torn, problems, len(data))
-    scan.take(batches, number)
-    last_us = batches[-1].time_us if batches else base_us
-    return SegmentInfo(number, base_us, last_us, torn.offset if torn else len(data)), torn, problems
+    try:
+        scan.take(batches, number, segment_key(header, begin, number, wrap))
+    except JournalDamaged as damage:
+        problems.append(str(damage))
+    last_us = batches[-1].time_us if batches else header.base_us
+    return SegmentInfo(number, header.base_us, last_us, torn.offset if torn else len(data)), torn, problems
 
 
 def _damage(number: int, damage: Damage) -> str:
@@ -195,7 +208,7 @@ def _legs(directory: Path, scan: _Scan, repair: bool) -> dict[int, RecoveredLeg]
         path = carry_path(directory, leg)
         if leg in scan.released:
             if repair:
-                path.unlink()
+                remove_carried(directory, leg)
             continue
         data = map_file(path)
         end = upto = 0

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earshot.journal.cipher import JournalLocked
 from earshot.journal.format import (
     BATCH_CHECKED,
     BATCH_CHECKS,
@@ -23,14 +24,17 @@ from earshot.journal.format import (
     CARRY_CHECKED,
     CARRY_CHECKS,
     CARRY_FIXED,
+    CARRY_KEYED,
     CARRY_MAGIC,
     ENTRY,
     HEADER_BYTES,
+    KEY_BLOCK_BYTES,
     PACKET,
     PAYLOAD_WHOLE,
     padded,
     unpack_segment_header,
 )
+from earshot.journal.key_block import FileKey
 
 Bytes = mmap.mmap | bytes
 
@@ -43,6 +47,21 @@ def map_file(path: Path) -> Bytes:
         return mmap.mmap(handle, size, prot=mmap.PROT_READ) if size else b""
     finally:
         os.close(handle)
+
+
+def _table_check(data: Bytes, fixed: tuple[int, int], table: tuple[int, int], packets: int, salt: int) -> int:
+    """The checksum of everything but the payload: bytes `fixed` and bytes `table` of a file, of which the last are the
+    headers of `packets`, their flags taken as 0: redaction sets them in a place that is valid before, while and after.
+    """
+    headers_at = table[1] - PACKET.itemsize * packets
+    headers = np.frombuffer(data, PACKET, packets, headers_at)
+    if headers["flags"].any():
+        headers = headers.copy()
+        headers["flags"] = 0
+    with memoryview(data) as raw:
+        found = zlib.crc32(raw[slice(*fixed)], salt)
+        found = zlib.crc32(raw[table[0] : headers_at], found)
+    return zlib.crc32(headers.view(np.uint8).data, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +81,36 @@ class BatchView:
     payload_bytes: int
     payload_state: int
     payload_check: int
+    keyed: bool
 
     @property
     def entries_offset(self) -> int:
         return self.offset + HEADER_BYTES + padded(self.event_bytes)
 
     @property
-    def payload_offset(self) -> int:
-        return self.entries_offset + ENTRY.itemsize * self.entry_count + PACKET.itemsize * self.packet_count
+    def headers_offset(self) -> int:
+        return self.entries_offset + ENTRY.itemsize * self.entry_count
 
-    def event_lines(self) -> list[bytes]:
-        """The events as they were appended, each a JSON document."""
+    @property
+    def payload_offset(self) -> int:
+        return self.headers_offset + PACKET.itemsize * self.packet_count
+
+    @property
+    def checked_from(self) -> int:
+        """Where begins what the second checksum covers."""
+        return self.headers_offset if self.keyed else self.payload_offset
+
+    def event_lines(self, key: FileKey | None = None) -> list[bytes]:
+        """The events as they were appended, each a JSON document. Raises JournalLocked, JournalDamaged."""
         if not self.events:
             return []
         start = self.offset + HEADER_BYTES
-        return bytes(self.data[start : start + self.event_bytes]).split(b"\n")
+        lines = bytes(self.data[start : start + self.event_bytes])
+        if self.keyed:
+            if key is None:
+                raise JournalLocked(f"the events at byte {start} are encrypted, and no key is given")
+            lines = key.stream.applied(lines, start)
+        return lines.split(b"\n")
 
     def entries(self) -> NDArray[Any]:
         """The leg entries, dtype ENTRY."""
@@ -86,9 +120,12 @@ class BatchView:
         """Whether the payload has its checksum; None while it is marked as being redacted."""
         if self.payload_state != PAYLOAD_WHOLE:
             return None
-        with memoryview(self.data) as view:
-            found = zlib.crc32(view[self.payload_offset : self.offset + self.length], self.salt)
-        return found == self.payload_check
+        return self.payload_sum() == self.payload_check
+
+    def payload_sum(self, data: Bytes | None = None) -> int:
+        """The second checksum as it must be of what lies there, or of `data`: the same file, read anew."""
+        with memoryview(self.data if data is None else data) as raw:
+            return zlib.crc32(raw[self.checked_from : self.offset + self.length], self.salt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +136,7 @@ class Damage:
     torn: bool
 
 
-def _batch_at(data: Bytes, offset: int, salt: int) -> BatchView | None:
+def _batch_at(data: Bytes, offset: int, salt: int, keyed: bool) -> BatchView | None:
     if offset + HEADER_BYTES > len(data):
         return None
     fields = BATCH_FIXED.unpack_from(data, offset)
@@ -108,14 +145,12 @@ def _batch_at(data: Bytes, offset: int, salt: int) -> BatchView | None:
         return None
     table, state, check = BATCH_CHECKS.unpack_from(data, offset + BATCH_CHECKED)
     view = BatchView(
-        data, salt, offset, number, time_us, length, event_bytes, events, entries, packets, payload, state, check
+        data, salt, offset, number, time_us, length, event_bytes, events, entries, packets, payload, state, check, keyed
     )
     if view.payload_offset + padded(payload) != offset + length:
         return None
-    with memoryview(data) as raw:
-        found = zlib.crc32(raw[offset : offset + BATCH_CHECKED], salt)
-        found = zlib.crc32(raw[offset + HEADER_BYTES : view.payload_offset], found)
-    return view if found == table else None
+    places = (offset, offset + BATCH_CHECKED), (offset + HEADER_BYTES, view.payload_offset)
+    return view if _table_check(data, *places, packets, salt) == table else None
 
 
 def scan_segment(data: Bytes, number: int) -> Iterator[BatchView | Damage]:
@@ -123,25 +158,25 @@ def scan_segment(data: Bytes, number: int) -> Iterator[BatchView | Damage]:
 
     Raises JournalDamaged if the segment's own header is not valid.
     """
-    _base_us, salt = unpack_segment_header(bytes(data[:HEADER_BYTES]), number)
-    offset = HEADER_BYTES
+    header = unpack_segment_header(bytes(data[:HEADER_BYTES]), number)
+    offset = header.end
     while offset < len(data):
-        batch = _batch_at(data, offset, salt)
+        batch = _batch_at(data, offset, header.salt, header.keyed)
         if batch is not None:
             yield batch
             offset += batch.length
             continue
-        following = _next_batch(data, offset + 8, salt)
+        following = _next_batch(data, offset + 8, header.salt, header.keyed)
         yield Damage(offset, torn=following is None)
         if following is None:
             return
         offset = following
 
 
-def _next_batch(data: Bytes, start: int, salt: int) -> int | None:
+def _next_batch(data: Bytes, start: int, salt: int, keyed: bool) -> int | None:
     at = data.find(BATCH_MAGIC, start)
     while at >= 0:
-        if at % 8 == 0 and _batch_at(data, at, salt) is not None:
+        if at % 8 == 0 and _batch_at(data, at, salt, keyed) is not None:
             return at
         at = data.find(BATCH_MAGIC, at + 4)
     return None
@@ -161,10 +196,16 @@ class BlockView:
     payload_bytes: int
     payload_state: int
     payload_check: int
+    keyed: bool
+
+    @property
+    def key_block(self) -> bytes:
+        """The key block, or what lies in its place."""
+        return bytes(self.data[self.offset + HEADER_BYTES : self.offset + HEADER_BYTES + KEY_BLOCK_BYTES])
 
     @property
     def headers_offset(self) -> int:
-        return self.offset + HEADER_BYTES
+        return self.offset + HEADER_BYTES + (KEY_BLOCK_BYTES if self.keyed else 0)
 
     @property
     def payload_offset(self) -> int:
@@ -174,27 +215,35 @@ class BlockView:
     def end(self) -> int:
         return self.payload_offset + padded(self.payload_bytes)
 
+    @property
+    def checked_from(self) -> int:
+        """Where begins what the second checksum covers."""
+        return self.headers_offset if self.keyed else self.payload_offset
+
     def payload_is_whole(self) -> bool | None:
         """Whether the payload has its checksum; None while it is marked as being redacted."""
         if self.payload_state != PAYLOAD_WHOLE:
             return None
-        with memoryview(self.data) as view:
-            return zlib.crc32(view[self.payload_offset : self.end]) == self.payload_check
+        return self.payload_sum() == self.payload_check
+
+    def payload_sum(self, data: Bytes | None = None) -> int:
+        """The second checksum as it must be of what lies there, or of `data`: the same file, read anew."""
+        with memoryview(self.data if data is None else data) as raw:
+            return zlib.crc32(raw[self.checked_from : self.end])
 
 
 def scan_carry(data: Bytes, leg: int) -> Iterator[BlockView]:
     """The valid blocks of the carry file of `leg`; ends at the first that is not valid."""
     offset = 0
     while offset + HEADER_BYTES <= len(data):
-        magic, _flags, owner, first, last, base_us, packets, payload = CARRY_FIXED.unpack_from(data, offset)
+        magic, flags, owner, first, last, base_us, packets, payload = CARRY_FIXED.unpack_from(data, offset)
         table, state, check = CARRY_CHECKS.unpack_from(data, offset + CARRY_CHECKED)
-        block = BlockView(data, offset, owner, first, last, base_us, packets, payload, state, check)
+        keyed = flags == CARRY_KEYED
+        block = BlockView(data, offset, owner, first, last, base_us, packets, payload, state, check, keyed)
         if magic != CARRY_MAGIC or owner != leg or block.end > len(data):
             return
-        with memoryview(data) as raw:
-            found = zlib.crc32(raw[offset : offset + CARRY_CHECKED])
-            found = zlib.crc32(raw[block.headers_offset : block.payload_offset], found)
-        if found != table:
+        places = (offset, offset + CARRY_CHECKED), (block.headers_offset, block.payload_offset)
+        if _table_check(data, *places, packets, 0) != table:
             return
         yield block
         offset = block.end

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from earshot.journal.format import HEADER_BYTES, carry_dir, pack_segment_header, segment_path, segments_dir
+from earshot.journal.cipher import Keystream, KeyWrap
+from earshot.journal.format import carry_dir, pack_segment_header, segment_begins, segment_path, segments_dir
+from earshot.journal.key_block import pack_key_block
 from earshot.journal.pending import Batch
 
 
@@ -63,10 +65,12 @@ def write_all(handle: int, parts: Sequence[bytes | memoryview], offset: int) -> 
 
 
 class SegmentFile:
-    """The segment that is being appended to."""
+    """The segment that is being appended to. With `wrap`, each gets a key of its own and is encrypted."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, wrap: KeyWrap | None = None) -> None:
         self._directory = directory
+        self._wrap = wrap
+        self._stream: Keystream | None = None
         self._handle = -1
         self._number = 0
 
@@ -74,16 +78,20 @@ class SegmentFile:
         """Write one batch and wait until it is durable. Raises OSError; call again with the same flight then."""
         if flight.segment != self._number:
             self._open(flight)
-        write_all(self._handle, flight.batch.finish(flight.salt), flight.offset)
+        write_all(self._handle, flight.batch.finish(flight.salt, self._stream, flight.offset), flight.offset)
         os.fdatasync(self._handle)
 
     def _open(self, flight: Flight) -> None:
         self.close()
         path = segment_path(self._directory, flight.segment)
         self._handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        header = pack_segment_header(flight.segment, flight.base_us, flight.salt)
-        assert len(header) == HEADER_BYTES
-        write_all(self._handle, [header], 0)
+        header = [pack_segment_header(flight.segment, flight.base_us, flight.salt, self._wrap is not None)]
+        if self._wrap is not None:
+            key, wrapped = self._wrap.fresh()
+            self._stream = Keystream(key)
+            header.append(pack_key_block(wrapped))
+        assert sum(map(len, header)) == segment_begins(self._wrap is not None)
+        write_all(self._handle, header, 0)
         os.fdatasync(self._handle)
         sync_dir(path.parent)
         self._number = flight.segment
@@ -92,4 +100,4 @@ class SegmentFile:
         """Close the file; what was written is durable already."""
         if self._handle >= 0:
             os.close(self._handle)
-        self._handle, self._number = -1, 0
+        self._handle, self._number, self._stream = -1, 0, None

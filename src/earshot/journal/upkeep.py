@@ -14,8 +14,9 @@ import structlog
 
 from earshot.errors import EarshotError
 from earshot.journal.carry import carry_segments
-from earshot.journal.format import carry_path, segment_path, segments_dir
+from earshot.journal.format import segments_dir
 from earshot.journal.redaction import redact_leg, redact_released
+from earshot.journal.rewrap import remove_carried, remove_segment
 from earshot.journal.segment_file import sync_dir
 from earshot.journal.writer import JournalWriter
 from earshot.tasks import one_thread
@@ -67,7 +68,7 @@ class Upkeep:
             return
         old = [info.number for info in closed if now_us - info.last_us >= self._carry_after_us * 0.8]
         legs = list(writer.tails.legs())
-        await self._in_thread(lambda: carry_segments(self._directory, old, legs))
+        await self._in_thread(lambda: carry_segments(self._directory, old, legs, writer.wrap))
         writer.tails.carried(legs, max(old))
 
     def release_leg(self, leg: int) -> int:
@@ -121,10 +122,10 @@ class Upkeep:
 
 def _unlink_carried(directory: Path, legs: Collection[int]) -> None:
     for leg in legs:
-        carry_path(directory, leg).unlink(missing_ok=True)
+        remove_carried(directory, leg)
 
 
 def _unlink_segments(directory: Path, numbers: Collection[int]) -> None:
     for number in sorted(numbers):
-        segment_path(directory, number).unlink(missing_ok=True)
+        remove_segment(directory, number)
     sync_dir(segments_dir(directory))

@@ -16,7 +16,8 @@ import orjson
 import structlog
 from numpy.typing import NDArray
 
-from earshot.journal.format import CHECKPOINT, HEADER_BYTES, INTERNAL, RELEASED, ChainPointer, SegmentInfo
+from earshot.journal.cipher import KeyWrap
+from earshot.journal.format import CHECKPOINT, INTERNAL, RELEASED, ChainPointer, SegmentInfo, segment_begins
 from earshot.journal.pending import Pending
 from earshot.journal.recovery import Recovered
 from earshot.journal.segment_file import Flight, SegmentFile, make_dirs
@@ -57,7 +58,8 @@ class JournalWriter:
     """Appends to the journal in `directory`. Used from one event loop.
 
     `checkpoint` gives, synchronously, the events (dicts, or JSON documents as bytes) from which the state of all open
-    calls can be rebuilt; it is asked at the start of each segment. `random_u32` gives the salt of a segment.
+    calls can be rebuilt; it is asked at the start of each segment. `random_u32` gives the salt of a segment. With
+    `wrap`, what is written is encrypted.
     """
 
     def __init__(
@@ -70,9 +72,11 @@ class JournalWriter:
         settings: JournalSettings | None = None,
         checkpoint: Callable[[], Sequence[dict[str, Any] | bytes]] | None = None,
         on_trouble: Callable[[JournalTrouble], None] | None = None,
+        wrap: KeyWrap | None = None,
     ) -> None:
         self.directory = directory
         self.time = time
+        self.wrap = wrap
         self.settings = settings or JournalSettings()
         self.tails = LegTails()
         self.closed_segments: list[SegmentInfo] = []
@@ -92,7 +96,7 @@ class JournalWriter:
         self._hurry = asyncio.Event()
         self._closing = False
         self._trouble: OSError | None = None
-        self._file = SegmentFile(directory)
+        self._file = SegmentFile(directory, wrap)
         self._thread = one_thread("journal-write")
         self._task: asyncio.Task[None] | None = None
         self._next_segment = 1
@@ -302,7 +306,7 @@ class JournalWriter:
     def _rotate(self, now_us: int) -> None:
         if self._segment.number:
             self.closed_segments.append(self._segment)
-        self._segment = SegmentInfo(self._next_segment, now_us, now_us, HEADER_BYTES)
+        self._segment = SegmentInfo(self._next_segment, now_us, now_us, segment_begins(self.wrap is not None))
         self._next_segment += 1
         self._salt = self._random_u32()
         if self._checkpoint is not None:

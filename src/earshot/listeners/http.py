@@ -60,7 +60,10 @@ def redacted(query: str) -> str:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 connection with a bound on the size and time of a request's head, and on stalled readers."""
+    """uvicorn's HTTP/1.1 connection with a bound on the size and time of a request's head, and on stalled readers.
+
+    The extension `earshot.wire` of a request is the connection itself, for responses of the same bytes to many.
+    """
 
     limits = HttpLimits()
     _head_bytes = 0
@@ -105,6 +108,13 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.limits.head_bytes:
             self._refuse(b"431 Request Header Fields Too Large")
             return
+        below = self.transport
+        wire: dict[object, object] = {
+            "write": below.write,
+            "waiting": below.get_write_buffer_size,
+            "abort": below.abort,
+        }
+        self.scope["extensions"] = {"earshot.wire": wire}
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -25,6 +25,7 @@ from earshot.telephony.rtp import classify
 
 _ROUNDS = 40
 _HURRY_S = 0.001
+_NEVER = np.iinfo(np.int64).max
 
 
 class MediaSink(Protocol):
@@ -88,7 +89,7 @@ class RtpListener:
         self._free_places: list[int] = []
         self._slots = np.zeros(64, np.int32)
         self._attached = np.zeros(64, bool)
-        self._masked = np.zeros(64, bool)
+        self._dropped_from = np.full(64, _NEVER)
         self._timer: asyncio.TimerHandle | None = None
         self._owed = 0.0
         self._counted_at = 0.0
@@ -121,8 +122,8 @@ class RtpListener:
         if place == len(self._slots):
             self._slots = np.concatenate([self._slots, np.zeros_like(self._slots)])
             self._attached = np.concatenate([self._attached, np.zeros_like(self._attached)])
-            self._masked = np.concatenate([self._masked, np.zeros_like(self._masked)])
-        self._attached[place] = self._masked[place] = False
+            self._dropped_from = np.concatenate([self._dropped_from, np.full_like(self._dropped_from, _NEVER)])
+        self._attached[place], self._dropped_from[place] = False, _NEVER
         self._figures.clear(place, self._time.now_us())
         port = _Port(opened, opened.fileno(), place)
         self._ports[number] = port
@@ -156,11 +157,14 @@ class RtpListener:
         if leg is not None:
             self._slots[there.place] = self._sink.open_leg(leg)
 
-    def mask(self, port: int, masked: bool) -> None:
-        """From now on drop what the port hears (a blackout), or no longer. It is still counted."""
+    def mask(self, port: int, masked: bool, since_us: int = 0) -> None:
+        """From now on drop what the port hears (a blackout), or no longer. It is still counted. Of what waits in the
+        socket, what arrived before journal time `since_us` is not masked, and everything is that was until now."""
         there = self._ports[port]
+        if masked and self._dropped_from[there.place] == _NEVER:
+            self._dropped_from[there.place] = since_us
         self._drain_whole(there)
-        self._masked[there.place] = masked
+        self._dropped_from[there.place] = 0 if masked else _NEVER
 
     def figures(self, port: int) -> PortFigures:
         """What the port has heard, as of its last drain. Raises KeyError."""
@@ -252,11 +256,13 @@ class RtpListener:
         times_us = self._arrivals.convert(drained.stamps_us)
         kinds = classify(drained.rows, drained.lengths)
         self._figures.add(places, drained, kinds, times_us)
-        wanted_places = self._attached[places] & ~self._masked[places]
+        dropped_from = self._dropped_from[places]
+        wanted_places = self._attached[places] & (dropped_from > 0)
         counts, lengths, rows, overflow = drained.counts, drained.lengths, drained.rows, drained.overflow
-        if not (kinds.only_rtp and not drained.any_oversize and wanted_places.all()):
+        is_simple = kinds.only_rtp and not drained.any_oversize and bool(wanted_places.all())
+        if not (is_simple and bool((dropped_from == _NEVER).all())):
             owner = np.repeat(np.arange(len(places)), counts)
-            keep = kinds.rtp & ~drained.oversize & wanted_places[owner]
+            keep = kinds.rtp & ~drained.oversize & wanted_places[owner] & (times_us < dropped_from[owner])
             counts = np.bincount(owner[keep], minlength=len(places))
             chosen = np.flatnonzero(keep)
             if len(chosen) < len(keep):

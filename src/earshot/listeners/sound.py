@@ -25,10 +25,10 @@ class LegSound:
         if port is not None:
             self._rtp.record(port, leg if wanted else None)
 
-    def mask(self, leg: int, masked: bool) -> None:
+    def mask(self, leg: int, masked: bool, since_us: int = 0) -> None:
         port = self._ports.get(leg)
         if port is not None:
-            self._rtp.mask(port, masked)
+            self._rtp.mask(port, masked, since_us)
 
     def move_leg(self, old: int, new: int) -> None:
         port = self._ports.pop(old, None)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -17,6 +17,8 @@ from earshot.media.formats.cav.container import AUDIO, METADATA, METADATA_XML, C
 from earshot.media.formats.sound import COPY_BYTES, Sound, WavFile, shape_of
 from earshot.media.formats.wav_header import WavInfo, read_wav_info
 from earshot.media.formats.zip import Member, ZipLayout
+from earshot.vault.files import create, opened, plain_size, written_upto
+from earshot.vault.keyring import Keyring
 
 Report = Callable[[int], None]
 """Told how many bytes of the file can be read now."""
@@ -25,7 +27,8 @@ Report = Callable[[int], None]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
     """A sealed recording: where its WAV lies, the SHA-256 it was sealed with, and for a CAV its metadata and what else
-    belongs to it as (name in the CAV, path). `entry` is its name in a ZIP, without an ending."""
+    belongs to it as (name in the CAV, path). `entry` is its name in a ZIP, without an ending; `name` the object that
+    its file is, where that is known."""
 
     record_id: int
     path: str
@@ -34,13 +37,15 @@ class SourceFile:
     metadata: str = ""
     metadata_xml: str = ""
     attached: tuple[tuple[str, str], ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportTask:
     """`sources` in their order, made into `kind` and `format` and written to `out`. `created` is the moment of the
     export, ISO 8601 in UTC. `metadata` and `metadata_xml` are those of a joined CAV. `password` encrypts a CAV;
-    `log2_n` is the cost of that (`cav.sealed.Slowness`), 0 for the usual one."""
+    `log2_n` is the cost of that (`cav.sealed.Slowness`), 0 for the usual one. `master_keys` open encrypted sources,
+    `out_key` encrypts the file that is made; both in hexadecimal, empty where nothing is encrypted."""
 
     out: str
     kind: Literal["single", "combined", "multi"]
@@ -51,6 +56,17 @@ class ExportTask:
     metadata_xml: str = ""
     password: str = ""
     log2_n: int = 0
+    master_keys: tuple[str, ...] = field(default=(), repr=False)
+    out_key: str = field(default="", repr=False)
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """What opens the sources."""
+        return Keyring(tuple(map(bytes.fromhex, self.master_keys))) if self.master_keys else None
+
+    def opened(self, source: SourceFile) -> BinaryIO:
+        """A source, to be read. Raises OSError, Altered, WrongKey."""
+        return opened(Path(source.path), self.keyring, source.name)
 
     def to_json(self) -> bytes:
         """One line, for `from_json`."""
@@ -64,7 +80,7 @@ class ExportTask:
             SourceFile(**{**one, "attached": tuple((name, path) for name, path in one["attached"])})
             for one in said.pop("sources")
         ]
-        return cls(sources=tuple(sources), **said)
+        return cls(sources=tuple(sources), master_keys=tuple(said.pop("master_keys")), **said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +94,7 @@ class Done:
 
 def size_of(task: ExportTask) -> int:
     """How many bytes the file of the task will have. Raises FileNotFoundError, BadInput for media that is no WAV."""
-    infos = [_info(source) for source in task.sources]
+    infos = [_info(task, source) for source in task.sources]
     if task.kind == "multi":
         members = [
             Member(_entry(task, source), _size(task, [source], [info]))
@@ -91,13 +107,13 @@ def size_of(task: ExportTask) -> int:
 def perform(task: ExportTask, report: Report) -> Done:
     """Make the file. Raises FileNotFoundError, OSError, BadInput for media that is no WAV."""
     heard = _Heard()
-    with open(task.out, "wb", buffering=0) as out:
+    with create(Path(task.out), bytes.fromhex(task.out_key) or None) as out:
         if task.kind == "multi":
             _write_zip(task, out, heard, report)
         else:
             for piece in _pieces(task, task.sources, heard):
                 out.write(piece)
-                report(out.tell())
+                report(written_upto(out))
         size = out.tell()
     return Done(size=size, altered=tuple(sorted(heard.altered)))
 
@@ -114,8 +130,8 @@ class _Heard:
             self.altered.add(source.record_id)
 
 
-def _info(source: SourceFile) -> WavInfo:
-    with open(source.path, "rb") as file:
+def _info(task: ExportTask, source: SourceFile) -> WavInfo:
+    with task.opened(source) as file:
         return read_wav_info(file)
 
 
@@ -150,23 +166,24 @@ def _numbers(sources: Sequence[SourceFile]) -> list[int]:
 
 def _pieces(task: ExportTask, sources: Sequence[SourceFile], heard: _Heard) -> Iterator[bytes]:
     """The bytes of one file made of `sources`."""
-    infos = [_info(source) for source in sources]
+    infos = [_info(task, source) for source in sources]
     if task.format != CAV:
-        yield from _sound(task.format, sources, infos, heard)
+        yield from _sound(task, sources, infos, heard)
         return
     plain = cav_of(task.created, _numbers(sources), _contents(task, sources, infos, heard))
     yield from _encrypted(plain, task) if task.password else plain
 
 
-def _sound(format_name: str, sources: Sequence[SourceFile], infos: Sequence[WavInfo], heard: _Heard) -> Iterator[bytes]:
-    chosen = FORMATS[format_name]
-    return chosen.encode(Sound(chosen.shape(infos), _opened(sources, heard)))
+def _sound(task: ExportTask, sources: Sequence[SourceFile], infos: Sequence[WavInfo], heard: _Heard) -> Iterator[bytes]:
+    """The sound alone; that within a CAV is WAV."""
+    chosen = FORMATS["WAV" if task.format == CAV else task.format]
+    return chosen.encode(Sound(chosen.shape(infos), _opened(task, sources, heard)))
 
 
-def _opened(sources: Sequence[SourceFile], heard: _Heard) -> Iterator[WavFile]:
+def _opened(task: ExportTask, sources: Sequence[SourceFile], heard: _Heard) -> Iterator[WavFile]:
     """One file at a time; what was read of it is compared with what was sealed."""
     for source in sources:
-        with open(source.path, "rb", buffering=0) as file:
+        with task.opened(source) as file:
             wav = WavFile(file)
             yield wav
             heard.compare(source, wav.sha256())
@@ -180,12 +197,12 @@ def _contents(
     texts = (task.metadata, task.metadata_xml) if joined else (first.metadata, first.metadata_xml)
     contents = [_text(name, text) for name, text in zip((METADATA, METADATA_XML), texts, strict=True)]
     if len(sources) == 1:
-        size = Path(first.path).stat().st_size
-        contents.append(Content(AUDIO, size, lambda: _as_sealed(first, heard)))
+        size = plain_size(Path(first.path), task.keyring)
+        contents.append(Content(AUDIO, size, lambda: _as_sealed(task, first, heard)))
     else:
         size = wav_size(shape_of(infos))
-        contents.append(Content(AUDIO, size, lambda: _sound("WAV", sources, infos, heard)))
-    return contents + [_attached(name, Path(path)) for source in sources for name, path in source.attached]
+        contents.append(Content(AUDIO, size, lambda: _sound(task, sources, infos, heard)))
+    return contents + [_attached(task, name, Path(path)) for source in sources for name, path in source.attached]
 
 
 def _text(name: str, text: str) -> Content:
@@ -193,20 +210,20 @@ def _text(name: str, text: str) -> Content:
     return Content(name, len(data), lambda: (data,))
 
 
-def _attached(name: str, path: Path) -> Content:
-    return Content(name, path.stat().st_size, lambda: _copied(path))
+def _attached(task: ExportTask, name: str, path: Path) -> Content:
+    return Content(name, plain_size(path, task.keyring), lambda: _copied(opened(path, task.keyring)))
 
 
-def _copied(path: Path) -> Iterator[bytes]:
-    with path.open("rb", buffering=0) as file:
+def _copied(opened_file: BinaryIO) -> Iterator[bytes]:
+    with opened_file as file:
         while piece := file.read(COPY_BYTES):
             yield piece
 
 
-def _as_sealed(source: SourceFile, heard: _Heard) -> Iterator[bytes]:
+def _as_sealed(task: ExportTask, source: SourceFile, heard: _Heard) -> Iterator[bytes]:
     """The file byte for byte."""
     digest = hashlib.sha256()
-    for piece in _copied(Path(source.path)):
+    for piece in _copied(task.opened(source)):
         digest.update(piece)
         yield piece
     heard.compare(source, digest.hexdigest())
@@ -219,7 +236,7 @@ def _write_zip(task: ExportTask, out: BinaryIO, heard: _Heard, report: Report) -
     members: list[Member] = []
     for source in task.sources:
         begin = out.tell()
-        promised = Member(_entry(task, source), _size(task, [source], [_info(source)]))
+        promised = Member(_entry(task, source), _size(task, [source], [_info(task, source)]))
         out.write(layout.before(promised))
         crc, size = 0, 0
         for piece in _pieces(task, [source], heard):
@@ -233,6 +250,6 @@ def _write_zip(task: ExportTask, out: BinaryIO, heard: _Heard, report: Report) -
         out.seek(begin)
         out.write(layout.before(members[-1]))
         out.seek(end)
-        report(end)
+        report(written_upto(out))
     out.write(layout.after(members))
-    report(out.tell())
+    report(written_upto(out))

@@ -19,6 +19,7 @@ from earshot.media.leg_sound import LegSound
 from earshot.media.packets import Digit, LegFigures, LegSource, Samples
 from earshot.media.peaks import Peaks, peaks_per_second
 from earshot.media.spans import Span, intersection, merged
+from earshot.vault.files import Keys, create
 
 Warned = Literal["silent", "one-sided", "short", "lossy", "mixed", "undecodable"]
 Gap = tuple[float, float, str]
@@ -76,13 +77,16 @@ def render_recording(
     sample_rate_hz: int | None = None,
     window_s: int = 300,
     sync: bool = False,
+    keys: Keys = None,
+    name: str = "",
 ) -> Rendered:
     """Write the sound between two times (microseconds since the epoch) to `out_path` as 16-bit WAV.
 
     Left is the agent, right the other party; mono if every leg is mixed. `masks` are (start_us, stop_us) to silence.
     The rate is 16 kHz if sound above 8 kHz is heard within the first window, else 8 kHz, unless `sample_rate_hz` (8000
-    or 16000) is given. Packets up to 10 s outside the span help to align it. `sync` makes the file durable. Raises
-    OSError when it cannot be written, ValueError for a span that ends before it starts.
+    or 16000) is given. Packets up to 10 s outside the span help to align it. `sync` makes the file durable; with
+    `keys` it is encrypted and bound to `name`. Raises OSError when it cannot be written, ValueError for a span that
+    ends before it starts.
     """
     if stop_us < start_us:
         raise ValueError("a recording ends after it starts")
@@ -94,7 +98,7 @@ def render_recording(
     frames = round((stop_us - start_us) * rate / 1_000_000)
     mixed = bool(sounds) and all(sound.description.side == "mixed" for sound in sounds)
     job = _Job(sounds, ["mixed"] if mixed else ["agent", "other"], rate, frames, _mask_frames(masks, start_us, rate))
-    with out_path.open("wb") as file:
+    with create(out_path, keys, name) as file:
         writer = WavWriter(file, len(job.sides), rate, frames)
         while finished is not None:
             job.write(writer, min(finished * rate, frames))

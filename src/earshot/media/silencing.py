@@ -14,6 +14,7 @@ from earshot.errors import BadInput
 from earshot.media.formats.wav import WavWriter, read_wav_blocks, read_wav_info
 from earshot.media.peaks import Peaks, peaks_per_second
 from earshot.media.spans import Span
+from earshot.vault.files import Keys, create, opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,13 @@ class Silenced:
     peaks_per_second: int
 
 
-def silence_wav(source: Path, target: Path, spans: Sequence[Span]) -> Silenced:
+def silence_wav(source: Path, target: Path, spans: Sequence[Span], keys: Keys = None, name: str = "") -> Silenced:
     """Copy the WAV file `source` to `target`, durably, with zeros in `spans` (seconds, widened to whole frames).
 
-    Raises OSError, and BadInput for a file that is no WAV or shorter than its header says.
+    With `keys` the source may be encrypted, the target is, and both belong to `name`. Raises OSError, and BadInput for
+    a file that is no WAV or shorter than its header says.
     """
-    with source.open("rb") as old, target.open("wb") as new:
+    with opened(source, keys, name) as old, create(target, keys, name) as new:
         info = read_wav_info(old)
         rate = info.sample_rate_hz
         holes = [(max(int(start * rate), 0), -int(-end * rate // 1)) for start, end in spans]

@@ -4,7 +4,7 @@ Each port has at least two implementations (one for production, one in memory) a
 tests/contracts that runs against all of them. Times are seconds since the Unix epoch unless a name says otherwise.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -207,10 +207,15 @@ class Store(Protocol):
         ...
 
     async def calls(
-        self, verdict: str | None, limit: int, before: tuple[float, int] | None = None
+        self,
+        verdict: str | None,
+        limit: int,
+        before: tuple[float, int] | None = None,
+        seen_by: Visibility | None = None,
     ) -> list[tuple[int, FinishedCall]]:
         """Finished calls with their row numbers, newest first (started_at, then row number, descending; `before` is
-        that pair of the last row of the page before). Without their recordings and `metadata`: see `call`."""
+        that pair of the last row of the page before), of those that `seen_by` shows. Without their recordings and
+        `metadata`: see `call`."""
         ...
 
     async def call(self, number: int) -> FinishedCall | None:
@@ -301,11 +306,22 @@ class Storage(Protocol):
         ...
 
     def local_path(self, name: str) -> Path | None:
-        """Where the object lies on this machine, if it does."""
+        """Where the file of the object lies on this machine, if it does. It may be encrypted: it is opened with
+        `earshot.vault.files.opened`."""
+        ...
+
+    async def destroy_keys(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Overwrite the keys of encrypted objects, durably: nobody can read them any more. Nothing is done to objects
+        that have none, are not there, or cannot be changed in place. Gives those that may still have one, with why."""
         ...
 
     async def delete(self, name: str) -> None:
         """No error if it is not there."""
+        ...
+
+    async def delete_all(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Remove many objects in one go, durably: no error for those that are not there. Gives those that may still be
+        there, each with why (names that are none too); all others are gone."""
         ...
 
     def names(self) -> AsyncIterator[tuple[str, int]]:

@@ -66,7 +66,7 @@ class LedgerRows(Protocol):
         ...
 
     async def last_row(self, kind: str) -> int:
-        """The largest number among the rows of that kind, 0 where there are none."""
+        """The largest number among the rows of that kind, 0 where there are none. Raises ValueError for other kinds."""
         ...
 
     async def checkpoint(self) -> str:

@@ -5,7 +5,7 @@ is sent, so that the queue stays small and a blackout that came later is in it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -102,12 +102,13 @@ class Outbox(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file on this machine that goes with a mail, `size` in bytes."""
+    """A file on this machine that goes with a mail, `size` in bytes, encrypted with `key` if there is one."""
 
     path: Path
     media_type: str
     file_name: str
     size: int
+    key: bytes = field(default=b"", repr=False)
 
 
 Fault = Literal["recipient", "sender", "message", "recording"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from earshot.engine.variables import USER_INDEX
-from earshot.ports import RecordingRow, SealedRecording
+from earshot.ports import SealedRecording
 
 ActionKind = Literal["purge", "move", "copy"]
 ACTION_KINDS: tuple[ActionKind, ...] = ("purge", "move", "copy")
@@ -189,23 +189,22 @@ def due_after(recording_time: float, keep_days: int) -> float | None:
     return recording_time + keep_days * DAY_S if 0 <= keep_days <= LONGEST_DAYS else None
 
 
-def first_kept(row: RecordingRow, defaults: Defaults) -> Kept:
+def first_kept(
+    record_id: int, recording_time: float, defaults: Defaults, *, keep_days: int, archive_action: int
+) -> Kept:
     """What a recording is kept by at first: its own KEEPDAYS and ARCHIVEACTION where they are set."""
-    said = row.sealed.variables
-    days = said.keep_days if said.keep_days >= 0 else defaults.keep_days
     return Kept(
-        record_id=row.record_id,
-        action=said.archive_action if said.archive_action > 0 else defaults.archive_action,
-        due_at=due_after(row.sealed.recording_time, days),
-        rule="KEEPDAYS of the call" if said.keep_days >= 0 else "setting keep_days",
+        record_id=record_id,
+        action=archive_action if archive_action > 0 else defaults.archive_action,
+        due_at=due_after(recording_time, keep_days if keep_days >= 0 else defaults.keep_days),
+        rule="KEEPDAYS of the call" if keep_days >= 0 else "setting keep_days",
     )
 
 
-def tombstone(row: RecordingRow, cause: Cause, now: float) -> Deletion:
+def tombstone(record_id: int, sealed: SealedRecording, cause: Cause, now: float) -> Deletion:
     """What is left of a recording when its removal is decided."""
-    sealed = row.sealed
     return Deletion(
-        record_id=row.record_id,
+        record_id=record_id,
         key=sealed.key,
         core=sealed.core,
         recording_time=sealed.recording_time,
@@ -219,7 +218,31 @@ def tombstone(row: RecordingRow, cause: Cause, now: float) -> Deletion:
     )
 
 
-class RetentionStore(Protocol):
+class RemovalStore(Protocol):
+    """What the steps of a deletion need to know and to keep. Every method may raise StoreUnavailable."""
+
+    async def unfinished(self, limit: int, after: int = 0) -> list[Deletion]:
+        """Deletions that have steps to go with a RECORDID above `after`, by RECORDID."""
+        ...
+
+    async def leftovers(self, limit: int, after: int = 0) -> list[Leftover]:
+        """Objects that moves left behind, with a number above `after`, by number."""
+        ...
+
+    async def leftovers_of(self, record_ids: Sequence[int]) -> list[Leftover]:
+        """All objects that are still to be removed of these recordings."""
+        ...
+
+    async def removed(self, leftovers: Sequence[Leftover]) -> None:
+        """These objects are gone."""
+        ...
+
+    async def stepped(self, record_ids: Sequence[int], step: str, finished_at: float = 0.0) -> None:
+        """These deletions have done `step`; with `finished_at` it was the last."""
+        ...
+
+
+class RetentionStore(RemovalStore, Protocol):
     """Every method may raise `earshot.errors.StoreUnavailable`; each is one transaction."""
 
     async def actions(self) -> list[ArchiveAction]:
@@ -296,26 +319,6 @@ class RetentionStore(Protocol):
     async def doom(self, record_ids: Sequence[int], cause: Cause, now: float, *, due_by: float | None = None) -> Doomed:
         """Decide the removal of these recordings but for those that are held. With `due_by`, also but for those whose
         action is not due by then any more. Those that are not there are left out."""
-        ...
-
-    async def unfinished(self, limit: int, after: int = 0) -> list[Deletion]:
-        """Deletions that have steps to go with a RECORDID above `after`, by RECORDID."""
-        ...
-
-    async def leftovers(self, limit: int, after: int = 0) -> list[Leftover]:
-        """Objects that moves left behind, with a number above `after`, by number."""
-        ...
-
-    async def leftovers_of(self, record_ids: Sequence[int]) -> list[Leftover]:
-        """All objects that are still to be removed of these recordings."""
-        ...
-
-    async def removed(self, leftovers: Sequence[Leftover]) -> None:
-        """These objects are gone."""
-        ...
-
-    async def stepped(self, record_ids: Sequence[int], step: str, finished_at: float = 0.0) -> None:
-        """These deletions have done `step`; with `finished_at` it was the last."""
         ...
 
     async def reappeared(self, objects: Mapping[int, str]) -> list[int]:

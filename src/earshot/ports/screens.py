@@ -71,8 +71,8 @@ class Screens(Protocol):
     """Where finished screen sessions are kept. Every method may raise `earshot.errors.StoreUnavailable`."""
 
     async def save_screen(self, session: ScreenSession) -> int:
-        """Store the session with its segments in one transaction; returns its number. A key that is stored already is
-        left as it is, and its number returned."""
+        """Store the session with its segments in one transaction; returns its number. A key that is stored already, or
+        was and is deleted, is left as it is, and its number returned."""
         ...
 
     async def screens(

@@ -61,6 +61,10 @@ class Webhooks(Protocol):
         """Switch one on or off; what waits stays. False when there is none of that number."""
         ...
 
+    async def change_webhook(self, webhook: Webhook) -> bool:
+        """Keep another URL, secret, types and state; what waits stays. False when there is none of that number."""
+        ...
+
     async def remove_webhook(self, webhook_id: int) -> bool:
         """Remove one with its deliveries. False when there is none of that number."""
         ...

@@ -6,6 +6,7 @@ The one rule: it says no as the real one would, through `MailRefused` and `MailD
 from dataclasses import dataclass
 
 from earshot.ports.outbox import Attachment, Mail, MailDelayed, MailRefused
+from earshot.vault.files import opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,9 @@ class MemoryMailer:
             raise self.says
         if mail.to in self.refuses:
             raise MailRefused("recipient", f"550 {mail.to} is not known here")
-        content = attachment.path.read_bytes() if attachment is not None else b""
+        content = b""
+        if attachment is not None:
+            with opened(attachment.path, attachment.key or None) as file:
+                content = file.read()
         self.inbox.append(Delivered(mail=mail, content=content))
         return "taken"

@@ -8,7 +8,7 @@ import asyncio
 import binascii
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -16,6 +16,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from earshot.ports.outbox import Attachment, Mail
+from earshot.vault.files import opened
 
 LINE_BYTES = 57
 """What a line of 76 letters of base64 holds (RFC 2045 section 6.8)."""
@@ -30,20 +31,22 @@ LEADING_DOT = re.compile(rb"(?m)^\.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A message ready to be sent: `head`, then `file` as base64, then `tail`, with dots doubled where SMTP needs it
-    (RFC 5321 section 4.5.2). `size` is the whole in bytes. `utf8` says that the server must know SMTPUTF8."""
+    """A message ready to be sent: `head`, then `file` (encrypted with `key` if there is one) as base64, then `tail`,
+    with dots doubled where SMTP needs it (RFC 5321 section 4.5.2). `size` is the whole in bytes. `utf8` says that the
+    server must know SMTPUTF8."""
 
     head: bytes
     file: Path | None
     tail: bytes
     size: int
     utf8: bool
+    key: bytes = field(default=b"", repr=False)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The message in pieces of a few hundred kilobytes. Raises OSError when the file cannot be read."""
         yield self.head
         if self.file is not None:
-            file = await asyncio.to_thread(self.file.open, "rb")
+            file = await asyncio.to_thread(opened, self.file, self.key or None)
             try:
                 while piece := await asyncio.to_thread(lambda: _encoded(file.read(PIECE_BYTES))):
                     yield piece
@@ -74,7 +77,7 @@ def compose(mail: Mail, attachment: Attachment | None) -> Letter:
     head, _, tail = message.as_bytes().rpartition(PLACE.encode())
     head = people + LEADING_DOT.sub(b"..", head)
     size = len(head) + encoded_size(attachment.size) + len(tail)
-    return Letter(head=head, file=attachment.path, tail=tail, size=size, utf8=utf8)
+    return Letter(head=head, file=attachment.path, tail=tail, size=size, utf8=utf8, key=attachment.key)
 
 
 def encoded_size(size: int) -> int:

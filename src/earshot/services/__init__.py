@@ -5,7 +5,7 @@ the HTTP port, what is done when the store opens), and says on the exit stack ho
 service starts without the database, because recording does.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -14,9 +14,11 @@ from starlette.routing import BaseRoute
 
 from earshot.api.context import Context
 from earshot.api.events import Hub
+from earshot.api.metrics import Gauge
 from earshot.clock import Clock
 from earshot.config import Settings
 from earshot.core.recorder import Recorder
+from earshot.core.scheduling import Scheduling
 from earshot.core.sealing import Sealing
 from earshot.journal.upkeep import Upkeep
 from earshot.journal.writer import JournalWriter
@@ -24,6 +26,7 @@ from earshot.ports import Storage, Store
 from earshot.premises import Folders
 from earshot.store.database import Database
 from earshot.tasks import Spawner
+from earshot.vault.keyring import Keyring
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +35,8 @@ class House:
 
     `spawner` runs background tasks and ends them at stop; `settled` waits until what was journalled is durable;
     `routes` are added to those of the HTTP port, behind the gate; `on_open` is awaited, in order, when the store has
-    opened, until each succeeds.
+    opened, until each succeeds. `keyring` encrypts what is kept; None where nothing is encrypted. `scheduling` has the
+    schedules, once they are in force. `gauges` are shown by /metrics, and `notices` give sentences for operators.
     """
 
     settings: Settings
@@ -50,8 +54,16 @@ class House:
     events: Hub
     spawner: Spawner
     settled: Callable[[], Awaitable[None]]
+    keyring: Keyring | None = None
+    scheduling: Scheduling | None = None
     routes: list[BaseRoute] = field(default_factory=list)
     on_open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    gauges: list[Gauge] = field(default_factory=list)
+    notices: list[Callable[[], Sequence[str]]] = field(default_factory=list)
+
+    def said(self) -> tuple[str, ...]:
+        """What services have to say to operators now, one sentence each."""
+        return tuple(sentence for one in self.notices for sentence in one())
 
 
 Service = Callable[[House, AsyncExitStack], Awaitable[None]]

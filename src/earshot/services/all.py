@@ -14,6 +14,7 @@ from earshot.services import (
     rest,
     retention,
     schedules,
+    screen_schedules,
     tryit,
     webhooks,
 )
@@ -31,6 +32,7 @@ SERVICES: tuple[Service, ...] = (
     webhooks.start,
     preferences.start,
     capture.start,
+    screen_schedules.start,
     rest.start,
     tryit.start,
 )

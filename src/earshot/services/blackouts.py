@@ -4,10 +4,13 @@ from contextlib import AsyncExitStack
 
 from earshot.actor import SYSTEM
 from earshot.core.blackouts import Blackouts, Removers
+from earshot.core.elsewhere import Elsewhere
 from earshot.core.resealing import Resealing, Rewritten
 from earshot.services import House
 from earshot.services.ledger import log_rewriting
 from earshot.store.sql.blackouts import SqlBlackouts
+from earshot.store.sql.retention import SqlRetention
+from earshot.web.blackouts import BlackoutPages
 
 
 async def start(house: House, undo: AsyncExitStack) -> None:
@@ -28,7 +31,12 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         if house.context.exports is not None:
             house.context.exports.forget(rewritten.before)
 
-    resealing = Resealing(SqlBlackouts(house.database), house.storage, house.folders.work, noted)
+    resealing = Resealing(SqlBlackouts(house.database), house.storage, house.folders.work, noted, house.keyring)
+    elsewhere = Elsewhere(
+        SqlBlackouts(house.database), SqlRetention(house.database), house.storage, house.folders.work, house.keyring
+    )
+    resealing.elsewhere = elsewhere.renew
+    house.routes += BlackoutPages(house.context).routes()
     removers = Removers(
         journal=house.upkeep.redact,
         released=house.upkeep.redact_released,

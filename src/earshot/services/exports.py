@@ -53,6 +53,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
             most_recordings=settings.export_most_recordings,
         ),
         publish=lambda kind, fields: context.publish(kind, fields),
+        keyring=house.keyring,
     )
     exporter.attached = ScreenVideos(context).of
     exporter.start(house.spawner)

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from earshot.actor import Actor
 from earshot.api.audit import AuditTrail
 from earshot.api.ledger import MICROSECONDS, Ledger, RecordedLedger, compared
+from earshot.api.metrics import Gauge
 from earshot.api.permissions import EXPORT, PLAYBACK
 from earshot.api.vcon_export import VconDesk
 from earshot.core.ledger_check import NOTE
@@ -74,6 +75,16 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         house.spawner.spawn("ledger", ledger.run())
         ledger.wake()
 
+    def said() -> list[str]:
+        if leaves.broken:
+            return [f"The tamper-evident log is broken and takes nothing more: {leaves.broken}. Nothing is removed."]
+        return [f"The tamper-evident log cannot be written: {ledger.trouble}."] if ledger.trouble else []
+
+    house.notices.append(said)
+    house.gauges += [
+        Gauge(name="ledger_broken", meaning="1: the log is not what was signed", read=lambda: bool(leaves.broken)),
+        Gauge(name="ledger_failing", meaning="1: the log cannot be written", read=lambda: bool(ledger.trouble)),
+    ]
     house.sealing.on_saved.append(ledger.try_to_catch_up)
     house.on_open.append(opened)
     undo.push_async_callback(_finished, ledger)

@@ -65,7 +65,9 @@ async def _attached(context: Context, mail: Mail) -> AsyncIterator[Attachment]:
         rows.append(row)
     job = ExportJob(rows=tuple(rows), kind=mail.kind, format=mail.format, owner=mail.requested_by)
     async with await context.exports.file(job) as made:
-        yield Attachment(path=made.path, media_type=made.media_type, file_name=made.file_name, size=made.size)
+        yield Attachment(
+            path=made.path, media_type=made.media_type, file_name=made.file_name, size=made.size, key=made.key
+        )
 
 
 def _tell(context: Context, outcome: Outcome) -> None:

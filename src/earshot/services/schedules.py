@@ -5,6 +5,7 @@ decides while the database is away. The one rule: without database and copy ever
 """
 
 import asyncio
+import os
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from earshot.core.scheduling import People, Scheduling, Surroundings
 from earshot.engine.schedule_documents import document_of, schedule_of
 from earshot.engine.schedule_values import Schedule
 from earshot.errors import BadInput, StoreUnavailable
+from earshot.journal.segment_file import sync_dir
 from earshot.ports.access import AccessStore
 from earshot.ports.schedules import Schedules
 from earshot.services import House
@@ -57,12 +59,13 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     copy = Copy(house.folders.root / COPY)
     copy.into(scheduling)
     scheduling.start()
+    house.scheduling = scheduling
     follower = Follower(house, store, context.access, scheduling, copy)
     own = Spawner()
     undo.push_async_callback(own.close)
     own.spawn("recording limits", follower.limits())
     house.on_open.append(follower.opened(own))
-    desk = ScheduleDesk(store, lambda: context.audit, follower.look)
+    desk = context.schedules = ScheduleDesk(store, lambda: context.audit, follower.look)
     pages = SchedulePages(desk, context, house.zone)
     house.routes += [
         Route("/schedules", page(pages.listed, SCHEDULING), methods=["GET"]),
@@ -94,8 +97,8 @@ class Copy:
         scheduling.people = People(groups=groups, agents=agents)
         scheduling.use(schedules, revision)
 
-    def keep(self, scheduling: Scheduling) -> None:
-        """Write down what the core decides by, if that has changed."""
+    async def keep(self, scheduling: Scheduling) -> None:
+        """Write down durably what the core decides by, if that has changed."""
         document = {
             "revision": scheduling.revision,
             "schedules": [document_of(one) for one in scheduling.schedules],
@@ -105,14 +108,22 @@ class Copy:
         text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         if text == self._written:
             return
-        fresh = self._path.with_suffix(".new")
         try:
-            fresh.write_bytes(text)
-            fresh.replace(self._path)
+            await asyncio.to_thread(self._write, text)
         except OSError as failure:
             log.error("schedules_copy_not_written", why=str(failure))
         else:
             self._written = text
+
+    def _write(self, text: bytes) -> None:
+        """All of it or nothing, whenever the power fails."""
+        fresh = self._path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+        sync_dir(self._path.parent)
 
 
 class Follower:
@@ -148,7 +159,7 @@ class Follower:
             if now - self._people_at >= PEOPLE_S:
                 self._people_at = now
                 await self._read_people()
-            self._copy.keep(self._scheduling)
+            await self._copy.keep(self._scheduling)
 
     async def _read_people(self) -> None:
         groups: dict[str, list[str]] = defaultdict(list)

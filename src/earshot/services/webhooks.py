@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from earshot.api.events import Event, Hub
+from earshot.api.webhooks import WebhookDesk
 from earshot.clock import Clock
 from earshot.errors import StoreUnavailable
 from earshot.hooks.posting import Poster
@@ -49,10 +50,12 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     settings = house.settings
     poster = Poster(house.clock, Targets.of(settings.webhook_networks), settings.webhook_timeout_s)
     await undo.enter_async_context(poster)
+    context, store = house.context, SqlWebhooks(house.database, house.clock)
+    context.webhooks = WebhookDesk(store, house.clock, lambda: context.audit)
     couriers = Spawner()
     undo.push_async_callback(couriers.close)
     service = WebhookService(
-        SqlWebhooks(house.database, house.clock),
+        store,
         house.events,
         poster,
         house.clock,

@@ -21,7 +21,7 @@ from earshot.ledger.leaves import Leaf
 from earshot.ports.ledger import LedgerBroken
 from earshot.storage.leaf_index import LeafIndex
 from earshot.storage.leaf_records import HEADER, MAGIC, NotWhole, read_records, record
-from earshot.tasks import one_thread
+from earshot.tasks import in_pieces, one_thread
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class FileLeafLog:
         self._read_only = read_only
         self._thread = one_thread("ledger")
         self._lock = Lock()
-        self._waiting: list[tuple[Sequence[Leaf], Future[list[int]]]] = []
+        self._waiting: list[tuple[Sequence[tuple[Leaf, bytes]], Future[list[int]]]] = []
         self._file = -1
         self._end = 0
         self._index: LeafIndex | None = None
@@ -67,11 +67,12 @@ class FileLeafLog:
 
     async def append(self, leaves: Sequence[Leaf]) -> list[int]:
         """See `LeafLog.append`."""
-        for leaf in leaves:
-            leaf.text()
+        texts: list[tuple[Leaf, bytes]] = []
+        async for some in in_pieces(leaves):
+            texts += [(leaf, leaf.text()) for leaf in some]
         done: Future[list[int]] = Future()
         with self._lock:
-            self._waiting.append((leaves, done))
+            self._waiting.append((texts, done))
         await self._run(self._flush)
         return await asyncio.wrap_future(done)
 
@@ -163,9 +164,9 @@ class FileLeafLog:
             fresh: list[tuple[int, bytes]] = []
             for offset, text in read_records(lambda at, count: os.pread(self._file, count, at), self._end):
                 fresh.append((offset, text))
-            self._indexed(fresh)
+            self._indexed(self._read(fresh))
         except NotWhole as torn:
-            self._indexed(fresh)
+            self._indexed(self._read(fresh))
             if index.size < signed_size:
                 raise LedgerBroken(
                     f"leaf {index.size} of {signed_size} that were signed cannot be read: {torn}"
@@ -176,14 +177,16 @@ class FileLeafLog:
         if index.size < signed_size:
             raise LedgerBroken(f"the log has {index.size} leaves, {signed_size} were signed")
 
-    def _indexed(self, records: Sequence[tuple[int, bytes]]) -> None:
+    def _read(self, records: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes, Leaf]]:
         try:
-            leaves = [(offset, text, Leaf.read(text)) for offset, text in records]
+            return [(offset, text, Leaf.read(text)) for offset, text in records]
         except BadInput as wrong:
             raise LedgerBroken(f"the log holds what is no leaf: {wrong}") from None
-        self._known().add(leaves)
+
+    def _indexed(self, records: Sequence[tuple[int, bytes, Leaf]]) -> None:
+        self._known().add(records)
         if records:
-            offset, text = records[-1]
+            offset, text, _ = records[-1]
             self._end = offset + HEADER.size + len(text)
 
     def _durable(self) -> None:
@@ -209,28 +212,27 @@ class FileLeafLog:
         for (_, done), given in zip(waiting, numbers, strict=True):
             done.set_result(given)
 
-    def _write(self, groups: Sequence[Sequence[Leaf]]) -> list[list[int]]:
+    def _write(self, groups: Sequence[Sequence[tuple[Leaf, bytes]]]) -> list[list[int]]:
         if self.broken or self._read_only:
             raise LedgerBroken(self.broken or "the ledger was opened to be read only")
         index = self._known()
         fresh: dict[str, int] = {}
-        records: list[tuple[int, bytes]] = []
+        records: list[tuple[int, bytes, Leaf]] = []
         end, numbers = self._end, []
         for leaves in groups:
             given = []
-            for leaf in leaves:
+            for leaf, text in leaves:
                 number = fresh.get(leaf.key)
                 if number is None:
                     number = index.number_of(leaf.key)
                 if number is None:
                     number = fresh[leaf.key] = index.size + len(records)
-                    text = leaf.text()
-                    records.append((end, text))
+                    records.append((end, text, leaf))
                     end += HEADER.size + len(text)
                 given.append(number)
             numbers.append(given)
         if records:
-            self._put(b"".join(record(text) for _, text in records))
+            self._put(b"".join(record(text) for _, text, _ in records))
             self._indexed(records)
         return numbers
 

@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 
@@ -58,9 +58,26 @@ class LocalStorage:
         """See `earshot.ports.Storage.local_path`; says nothing about whether the object exists."""
         return self._path(name)
 
+    async def destroy_keys(self, names: Sequence[str]) -> Mapping[str, str]:
+        """See `earshot.ports.Storage.destroy_keys`: objects are kept as they come, this knows of no keys."""
+        return {}
+
     async def delete(self, name: str) -> None:
         """See `earshot.ports.Storage.delete`. Folders that become empty go as well."""
-        await asyncio.to_thread(_delete, self._root, self._path(name))
+        for why in (await asyncio.to_thread(_delete_all, self._root, [self._path(name)])).values():
+            raise why
+
+    async def delete_all(self, names: Sequence[str]) -> Mapping[str, str]:
+        """See `earshot.ports.Storage.delete_all`. Each folder is brought to the disk once."""
+        paths: dict[Path, str] = {}
+        wrong: dict[str, str] = {}
+        for name in names:
+            try:
+                paths[self._path(name)] = name
+            except ValueError as why:
+                wrong[name] = str(why)
+        kept = await asyncio.to_thread(_delete_all, self._root, list(paths))
+        return wrong | {paths[path]: str(why) for path, why in kept.items()}
 
     async def names(self) -> AsyncIterator[tuple[str, int]]:
         """See `earshot.ports.Storage.names`, in no order. Objects that come or go meanwhile may be missed."""
@@ -173,16 +190,33 @@ def _move(source: Path, path: Path) -> None:
     source.unlink()
 
 
-def _delete(root: Path, path: Path) -> None:
+def _delete(root: Path, folder: Path, paths: Iterable[Path]) -> dict[Path, OSError]:
+    """Remove objects of one folder, and the folders that become empty, durably; gives what may still be there."""
+    kept: dict[Path, OSError] = {}
+    for path in paths:
+        try:
+            if path.is_file():
+                path.unlink(missing_ok=True)
+        except OSError as why:
+            kept[path] = why
     try:
-        if not path.is_file():
-            return
-        path.unlink(missing_ok=True)
-        for folder in path.parents:
+        while True:
             _sync(folder)
             if folder == root:
-                return
+                break
             folder.rmdir()
+            folder = folder.parent
     except OSError as why:
-        if why.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
-            raise
+        if why.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR):
+            return dict.fromkeys(paths, why)
+    return kept
+
+
+def _delete_all(root: Path, paths: Iterable[Path]) -> dict[Path, OSError]:
+    folders: dict[Path, list[Path]] = {}
+    for path in paths:
+        folders.setdefault(path.parent, []).append(path)
+    kept: dict[Path, OSError] = {}
+    for folder, inside in folders.items():
+        kept |= _delete(root, folder, inside)
+    return kept

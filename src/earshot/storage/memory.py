@@ -4,7 +4,7 @@ The one rule: an object is replaced as a whole, never changed, so that a reader 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from earshot.storage.names import checked
@@ -44,9 +44,23 @@ class MemoryStorage:
         checked(name)
         return None
 
+    async def destroy_keys(self, names: Sequence[str]) -> Mapping[str, str]:
+        """See `earshot.ports.Storage.destroy_keys`: objects are kept as they come, this knows of no keys."""
+        return {}
+
     async def delete(self, name: str) -> None:
         """See `earshot.ports.Storage.delete`."""
         self._objects.pop(checked(name), None)
+
+    async def delete_all(self, names: Sequence[str]) -> Mapping[str, str]:
+        """See `earshot.ports.Storage.delete_all`."""
+        wrong: dict[str, str] = {}
+        for name in names:
+            try:
+                await self.delete(name)
+            except ValueError as why:
+                wrong[name] = str(why)
+        return wrong
 
     async def names(self) -> AsyncIterator[tuple[str, int]]:
         """See `earshot.ports.Storage.names`."""

@@ -177,7 +177,11 @@ class MemoryStore:
         return [tuple(self._recording_keys[sealed.key] for sealed in call.recordings) for call in calls]
 
     async def calls(
-        self, verdict: str | None, limit: int, before: tuple[float, int] | None = None
+        self,
+        verdict: str | None,
+        limit: int,
+        before: tuple[float, int] | None = None,
+        seen_by: Visibility | None = None,
     ) -> list[tuple[int, FinishedCall]]:
         """See `earshot.ports.Store.calls`."""
         self._answer()
@@ -185,7 +189,9 @@ class MemoryStore:
         found = [
             (ident, replace(self._calls[ident], recordings=(), metadata=(), decision={}))
             for started_at, ident in order
-            if verdict in (None, self._calls[ident].verdict) and (before is None or (started_at, ident) < before)
+            if verdict in (None, self._calls[ident].verdict)
+            and (before is None or (started_at, ident) < before)
+            and shown(self._calls[ident], seen_by)
         ]
         return found[: max(limit, 0)]
 

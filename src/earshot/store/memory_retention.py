@@ -3,7 +3,7 @@
 Same contract as `sql.retention` (tests/contracts). The one rule: nothing is awaited between looking and changing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +46,7 @@ class MemoryRetention:
         self._leftovers: dict[int, Leftover] = {}
         self._numbers = 0
         self._marks: dict[str, float] = {}
+        self.taken: Callable[[str, Deletion], None] = lambda session_id, deletion: None
         store.updated = self._updated
 
     def _row(self, record_id: int) -> RecordingRow | None:
@@ -102,7 +103,14 @@ class MemoryRetention:
         for record_id in new:
             row = self._row(record_id)
             assert row is not None
-            self._kept[record_id] = kept = first_kept(row, defaults)
+            said = row.sealed.variables
+            self._kept[record_id] = kept = first_kept(
+                record_id,
+                row.sealed.recording_time,
+                defaults,
+                keep_days=said.keep_days,
+                archive_action=said.archive_action,
+            )
             self._act_at[record_id] = kept.due_at
             self._cover(row)
             self._stamped = record_id
@@ -260,7 +268,7 @@ class MemoryRetention:
 
     def _take(self, row: RecordingRow, cause: Cause, now: float) -> Deletion:
         record_id = row.record_id
-        self._deletions[record_id] = made = tombstone(row, cause, now)
+        self._deletions[record_id] = made = tombstone(record_id, row.sealed, cause, now)
         self._lie(record_id, row.sealed.object_name)
         for copy in self._copies:
             if copy.record_id == record_id:
@@ -272,6 +280,8 @@ class MemoryRetention:
             if record_id in covered:
                 covered.remove(record_id)
         del self._store._recordings[record_id]
+        if row.sealed.variables.session_id:
+            self.taken(row.sealed.variables.session_id, made)
         call = self._store._call_keys.get(row.sealed.call_key)
         left = any(one.call_key == row.sealed.call_key for one, _ in self._store._recordings.values())
         if call is not None and not left:

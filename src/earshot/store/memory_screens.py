@@ -17,14 +17,15 @@ class MemoryScreens:
     def __init__(self, user: Callable[[int], User | None] = lambda number: None) -> None:
         self.unavailable = False
         self._user = user
-        self._kept: list[ScreenSession] = []
+        self._kept: dict[int, ScreenSession] = {}
+        self._gone: dict[str, int] = {}
 
     def _answer(self) -> None:
         if self.unavailable:
             raise StoreUnavailable("the screen sessions in memory were told to be away")
 
     def _row(self, number: int) -> ScreenRow:
-        session = self._kept[number - 1]
+        session = self._kept[number]
         agent = self._user(session.agent_id) or User()
         return ScreenRow(
             number=number,
@@ -37,29 +38,32 @@ class MemoryScreens:
     async def save_screen(self, session: ScreenSession) -> int:
         """See `Screens.save_screen`."""
         self._answer()
-        for number, known in enumerate(self._kept, 1):
+        for number, known in self._kept.items():
             if known.key == session.key:
                 return number
-        self._kept.append(session)
-        return len(self._kept)
+        if session.key in self._gone:
+            return self._gone[session.key]
+        number = len(self._kept) + len(self._gone) + 1
+        self._kept[number] = session
+        return number
 
     async def screens(
         self, limit: int, before: tuple[float, int] | None = None, session_id: str = ""
     ) -> Sequence[ScreenRow]:
         """See `Screens.screens`."""
         self._answer()
-        places = sorted(((one.started_at, number) for number, one in enumerate(self._kept, 1)), reverse=True)
+        places = sorted(((one.started_at, number) for number, one in self._kept.items()), reverse=True)
         rows = [self._row(place[1]) for place in places if before is None or place < before]
         return [row for row in rows if session_id in ("", row.session.session_id)][: max(limit, 0)]
 
     async def screen(self, number: int) -> ScreenRow | None:
         """See `Screens.screen`."""
         self._answer()
-        return self._row(number) if 0 < number <= len(self._kept) else None
+        return self._row(number) if number in self._kept else None
 
     async def all_screen_objects(self) -> AsyncIterator[tuple[str, str, int]]:
         """See `Screens.all_screen_objects`."""
         self._answer()
-        for session in list(self._kept):
+        for session in list(self._kept.values()):
             for segment in session.segments:
                 yield segment.object_name, segment.sha256, segment.size

@@ -47,6 +47,14 @@ class MemoryWebhooks:
             self._webhooks[webhook_id] = replace(known, active=active)
         return known is not None
 
+    async def change_webhook(self, webhook: Webhook) -> bool:
+        """See `Webhooks.change_webhook`."""
+        self._answer()
+        known = self._webhooks.get(webhook.webhook_id)
+        if known is not None:
+            self._webhooks[webhook.webhook_id] = replace(webhook, added_at=known.added_at)
+        return known is not None
+
     async def remove_webhook(self, webhook_id: int) -> bool:
         """See `Webhooks.remove_webhook`."""
         self._answer()

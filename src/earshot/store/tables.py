@@ -187,6 +187,12 @@ def _index_the_rest() -> None:
     sa.Index("ix_calls_time", CALLS.c.started_at, CALLS.c.ident)
     sa.Index("ix_calls_verdict", CALLS.c.verdict, CALLS.c.started_at, CALLS.c.ident)
     sa.Index("ix_calls_reason", CALLS.c.verdict, CALLS.c.reason)
+    for name in ("device_id", "agent_id"):
+        sa.Index(f"ix_calls_{name}", CALLS.c[name], CALLS.c.started_at, CALLS.c.ident)
+    for name in ("device_alias", "sgroup", "gate"):
+        some = filled(CALLS.c[name])
+        newest = (CALLS.c[name], CALLS.c.started_at, CALLS.c.ident)
+        sa.Index(f"ix_calls_{name}", *newest, sqlite_where=some, postgresql_where=some)
     sa.Index("ix_users_crm_user", USERS.c.crm_user)
     sa.Index("ix_users_sys_user", USERS.c.sys_user)
     here = sa.and_(USERS.c.deleted == sa.false(), filled(USERS.c.username_key))

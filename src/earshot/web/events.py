@@ -5,7 +5,6 @@ what it does not read is kept up to a bound, then its stream ends with a reason.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,9 +25,8 @@ from earshot.tasks import Spawner
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 256 * 1024
-"""So many bytes, and what is left of a chunk, are given to a connection at once."""
-HEARTBEAT: Final = b": still here\n\n"
+WIRE: Final = "earshot.wire"
+"""The extension of the HTTP port: the connection below a response."""
 HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -40,15 +38,23 @@ HEADERS: Final = (
 class StreamLimits:
     """What one stream, and all together, may take. `waiting_bytes` is how much may wait for one client that does not
     read; `heartbeat_s` of silence are followed by a comment; `goodbye_s` is what a slow client gets to read why. After
-    `longest_s` a client must come back, so that whoever may not see events any more does not; `pace_s` lies between two
-    chunks of a stream at least."""
+    `longest_s` a client must come back, so that whoever may not see events any more does not."""
 
     waiting_bytes: int = 4 << 20
     streams: int = 800
     heartbeat_s: float = 15.0
     goodbye_s: float = 5.0
     longest_s: float = 600.0
-    pace_s: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """The connection below a response that has begun: `write` takes chunks as they go over the wire (RFC 9112, section
+    7.1), so that the same bytes serve all who hear the same; `waiting` says how many bytes are not sent yet."""
+
+    write: Callable[[bytes], None]
+    waiting: Callable[[], int]
+    abort: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,89 +70,81 @@ class Filter:
 
 
 class _Stream(Response):
-    """One client. `chunks` wait for it."""
+    """One client. What it hears before its response has begun waits in `first`."""
 
-    def __init__(self, port: "EventStreams", shown: Filter, first: list[bytes]) -> None:
+    def __init__(self, port: "EventStreams", shown: Filter, first: bytes) -> None:
         super().__init__(media_type="text/event-stream")
         self.shown = shown
         self._port = port
-        self._chunks = deque(first)
-        self._bytes = sum(map(len, first))
-        self._most = self._bytes + port.limits.waiting_bytes
-        self._news = asyncio.Event()
+        self._first: list[bytes] = [first]
+        self._most = len(first) + port.limits.waiting_bytes
+        self._ended = asyncio.Event()
         self._reason = ""
-        self._sending: asyncio.Timeout | None = None
+        self._is_silent = False
+        self._wire: Wire | None = None
 
     def hear(self, chunk: bytes) -> None:
-        """Queue a chunk; above the limit the stream ends."""
-        if self._bytes > self._most:
+        """Write a chunk; above the limit the stream ends instead."""
+        self._is_silent = False
+        if self._wire is None:
+            self._first.append(chunk)
+        elif self._wire.waiting() > self._most:
             self.end("too slow: more was waiting than is kept for one stream")
-            return
-        self._chunks.append(chunk)
-        self._bytes += len(chunk)
-        self._news.set()
+        else:
+            self._wire.write(chunk)
 
     def end(self, reason: str) -> None:
-        """No more of this: what waits is forgotten."""
+        """No more of this."""
         if self._reason:
             return
         self._reason = reason
         self._port.streams.discard(self)
-        self._chunks.clear()
-        self._news.set()
-        if self._sending is not None:
-            self._sending.reschedule(asyncio.get_running_loop().time())
+        self._ended.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+        wire = self._wire = Wire(**scope["extensions"][WIRE])
+        for chunk in self._first:
+            wire.write(chunk)
+        self._first.clear()
         watching = self._port.spawner.spawn("event stream", self._until_gone(receive))
         try:
-            until = self._port.clock.monotonic() + self._port.limits.longest_s
-            while not self._reason:
-                chunk = await self._next()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(None) as self._sending:
-                        await send(_body(chunk))
-                self._sending = None
-                if self._port.clock.monotonic() >= until:
-                    self.end("come back with Last-Event-ID")
-                elif not self._chunks:
-                    await asyncio.sleep(self._port.limits.pace_s)  # a chunk costs more than what is in it
-            await self._say_goodbye(send)
+            await self._beat(wire)
+            await self._say_goodbye(wire, send)
         finally:
             watching.cancel()
-            self._sending = None
             self.end("ended")
             self._port.forget(self)
 
-    async def _next(self) -> bytes:
-        if not self._chunks:
+    async def _beat(self, wire: Wire) -> None:
+        """Break the silence every now and then, until the stream ends."""
+        until = self._port.clock.monotonic() + self._port.limits.longest_s
+        while not self._reason:
+            self._is_silent = True
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._port.limits.heartbeat_s):
-                    await self._news.wait()
-        self._news.clear()
-        taken: list[bytes] = []
-        size = 0
-        while self._chunks and size < AT_ONCE:
-            taken.append(self._chunks.popleft())
-            size += len(taken[-1])
-        self._bytes -= size
-        return b"".join(taken) or HEARTBEAT
+                    await self._ended.wait()
+            if self._is_silent and not self._reason:
+                wire.write(HEARTBEAT)
+            if self._port.clock.monotonic() >= until:
+                self.end("come back with Last-Event-ID")
 
     async def _until_gone(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self.end("gone")
 
-    async def _say_goodbye(self, send: Send) -> None:
-        """Tell why, if there is anybody to tell."""
+    async def _say_goodbye(self, wire: Wire, send: Send) -> None:
+        """Tell why, if there is anybody to tell, as soon as what waits is read; who does not read is cut off."""
         if self._reason == "gone":
             return
         log.info("event_stream_ended", why=self._reason)
         last = b"event: closed\ndata: " + orjson.dumps({"reason": self._reason}) + b"\n\n"
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(self._port.limits.goodbye_s):
-                await send(_body(last, more=False))
+                await send({"type": "http.response.body", "body": last, "more_body": False})
+        except TimeoutError:
+            wire.abort()
 
 
 class EventStreams:
@@ -189,16 +187,16 @@ class EventStreams:
             self._end_listening()
             self._end_listening = None
 
-    def _beginning(self, last_id: str, shown: Filter) -> list[bytes]:
+    def _beginning(self, last_id: str, shown: Filter) -> bytes:
         """What a client gets first: how soon to come back, and what it missed since `last_id`."""
         here = b"retry: 2000\nid: %d\n\n" % self._hub.last_number
         if not last_id:
-            return [here]
+            return _chunk(here)
         missed = self._hub.since(int(last_id)) if last_id.isdecimal() and len(last_id) < 20 else None
         if missed is None or not missed.complete:
             told = orjson.dumps({"last_id": last_id[:64], "reason": "what happened since then is not known any more"})
-            return [b"retry: 2000\nid: %d\nevent: reset\ndata: %b\n\n" % (self._hub.last_number, told)]
-        return [b"retry: 2000\n\n", *(_frame(event) for event in missed.events if shown.lets(event))]
+            return _chunk(b"retry: 2000\nid: %d\nevent: reset\ndata: %b\n\n" % (self._hub.last_number, told))
+        return _chunk(b"retry: 2000\n\n", *(_frame(event) for event in missed.events if shown.lets(event)))
 
     def _heard(self, events: list[Event]) -> None:
         written: dict[Filter, bytes] = {}
@@ -206,7 +204,7 @@ class EventStreams:
             chunk = written.get(stream.shown)
             if chunk is None:
                 shown = [_frame(event) for event in events if stream.shown.lets(event)]
-                chunk = written[stream.shown] = b"".join(shown)
+                chunk = written[stream.shown] = _chunk(*shown) if shown else b""
             if chunk:
                 stream.hear(chunk)
 
@@ -215,5 +213,9 @@ def _frame(event: Event) -> bytes:
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.number, event.type.encode(), event.json)
 
 
-def _body(chunk: bytes, more: bool = True) -> dict[str, object]:
-    return {"type": "http.response.body", "body": chunk, "more_body": more}
+def _chunk(*frames: bytes) -> bytes:
+    """These as one chunk of a body (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (sum(map(len, frames)), b"".join(frames))
+
+
+HEARTBEAT: Final = _chunk(b": still here\n\n")

@@ -11,15 +11,14 @@ from starlette.responses import RedirectResponse, Response
 
 from earshot.actor import Actor, Visibility
 from earshot.api.permissions import LIVE_MONITORING, SEARCH, SYSTEM_STATUS
+from earshot.api.schedules import told_of
 from earshot.ports import VERDICTS, FinishedCall, RecordingFilter, RecordingRow, Store
 from earshot.web.console import Console
 from earshot.web.permitted import actor_of, may_see
 from earshot.web.recording import facts
 from earshot.web.search import (
-    BATCH,
     FIELDS,
     ROWS,
-    SCANNED,
     WARNINGS,
     Cursor,
     find,
@@ -88,21 +87,10 @@ class Pages:
     async def _calls(
         self, verdict: str, place: Cursor | None, actor: Actor
     ) -> tuple[list[tuple[int, FinishedCall]], Cursor | None]:
-        """A page of calls that the actor may see, and where the next one begins. Looks at SCANNED calls at most."""
-        found: list[tuple[int, FinishedCall]] = []
-        seen, limit = 0, ROWS + 1 if actor.sees.everything else BATCH
-        while len(found) <= ROWS and seen < SCANNED:
-            batch = await self._console.store.calls(verdict or None, limit, place)
-            seen += len(batch)
-            found += [(number, call) for number, call in batch if may_see(actor, call.agent_id, call.variables)]
-            if len(batch) < limit:
-                place = None
-                break
-            place = (batch[-1][1].started_at, batch[-1][0])
-        if len(found) > ROWS:
-            number, call = found[ROWS - 1]
-            place = (call.started_at, number)
-        return found[:ROWS], place
+        """A page of calls that the actor may see, and where the next one begins."""
+        found = await self._console.store.calls(verdict or None, ROWS + 1, place, actor.sees)
+        onward = (found[ROWS - 1][1].started_at, found[ROWS - 1][0]) if len(found) > ROWS else None
+        return found[:ROWS], onward
 
     async def call(self, request: Request) -> Response:
         """One call: who, when, how it ended and why, and the recordings it left."""
@@ -111,9 +99,8 @@ class Pages:
         if call is None or not may_see(actor, call.agent_id, call.variables):
             return self._console.sorry(request, 404, "No such call", f"There is no call {number}.")
         rows = await rows_of(self._console.store, call, actor.sees) if actor.may(SEARCH) else []
-        return self._console.page(
-            request, "call.html", {"number": number, "call": call, "rows": rows, "facts": facts(call.variables)}
-        )
+        values = {"number": number, "call": call, "rows": rows, "facts": facts(call.variables)}
+        return self._console.page(request, "call.html", values | {"decided": told_of(call.decision)})
 
     async def legacy_player(self, request: Request) -> Response:
         """The path that PLAYBACKLINK gives out (reference.md 11); the meaning of its flag was never published."""

@@ -11,8 +11,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from earshot.api.media import MediaReply
 from earshot.api.permissions import EXPORT, PLAYBACK
+from earshot.api.schedules import told_of
 from earshot.engine.variables import USER_FIELDS, CallVariables
 from earshot.ports import FinishedCall, RecordingRow, Store
+from earshot.vault import VaultError
 from earshot.web.console import Console
 from earshot.web.openings import Openings
 from earshot.web.peaks import SMALL_COLUMNS, SMALL_HEIGHT, picture, small_path
@@ -69,6 +71,7 @@ class Recordings:
         found = await call_of(self._console.store, row)
         number, call = found or (None, None)
         values = {"row": row, "sealed": row.sealed, "number": number, "call": call}
+        values["decided"] = told_of(call.decision) if call else {}
         values |= await self._stay(row.record_id)
         return self._console.page(request, "recording.html", values | {"facts": facts(row.sealed.variables)})
 
@@ -146,6 +149,8 @@ class Recordings:
             return await respond(reply, request, self._console.storage, inline=inline)
         except FileNotFoundError:
             return PlainTextResponse("The sound of this recording is gone.\n", 404)
+        except VaultError as why:
+            return PlainTextResponse(f"The sound of this recording cannot be read: {why}.\n", 500)
 
 
 def file_name(row: RecordingRow, extension: str) -> str:

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from earshot.api.context import Context
-from earshot.api.schedules import ScheduleDesk, decision_document, explanation, imagined, pairs_of, remembered, told_of
+from earshot.api.explaining import explained
+from earshot.api.schedules import ScheduleDesk
 from earshot.engine.criteria import words_of
 from earshot.engine.schedule_values import DAYS, Schedule
 from earshot.engine.schedules import share_of
@@ -48,7 +49,8 @@ class SchedulePages:
         wrong = ""
         if asked:
             try:
-                answer = await self._answer(asked, [one.schedule for one in kept])
+                schedules, sees = [one.schedule for one in kept], actor_of(request).sees
+                answer = await explained(self._context, schedules, self._zone, sees, asked)
             except BadInput as refused:
                 wrong = str(refused)
         values = {"rows": rows, "kinds": KINDS, "asked": asked, "answer": answer, "wrong": wrong}
@@ -65,30 +67,6 @@ class SchedulePages:
         except NoSchedule as missing:
             return console.sorry(request, 404, "No such schedule", f"{missing}.")
         return RedirectResponse("/schedules", 303)
-
-    async def _answer(self, asked: str, schedules: list[Schedule]) -> dict[str, Any]:
-        """`asked` is the number or the key of a call, or key=value pairs of an imagined one."""
-        core = self._context.cores.links[0].ident
-        if "=" in asked:
-            facts = imagined(pairs_of(asked.split()), self._context.clock.now(), self._zone, core)
-            return {**explanation(schedules, facts, self._zone), "is_real": False, "missed": []}
-        decision = await self._decision(asked)
-        told = told_of(decision)
-        now = explanation(schedules, remembered(decision, core), self._zone)["schedules"] if decision else []
-        return {"missed": [], **told, "schedules": now, "is_real": True}
-
-    async def _decision(self, asked: str) -> dict[str, Any]:
-        for link in self._context.cores.links:
-            call = link.state.calls.get(asked)
-            if call is not None:
-                return decision_document(call.decided)
-        store = self._context.store
-        is_number = asked.isascii() and asked.isdigit() and len(asked) < 19
-        number = int(asked) if is_number else await store.call_number(asked)
-        finished = await store.call(number) if number is not None else None
-        if finished is None:
-            raise BadInput(f"There is no call {asked}")
-        return finished.decision
 
 
 def _facts(schedule: Schedule) -> list[str]:

@@ -11,6 +11,7 @@ from earshot.api.media import MediaReply
 from earshot.api.permissions import EXPORT, PLAYBACK
 from earshot.ports import Storage
 from earshot.ports.screens import ScreenRow, Screens
+from earshot.vault import VaultError
 from earshot.web.permitted import actor_of, may_see, refused
 from earshot.web.replies import respond
 from earshot.web.search import BATCH, ROWS, SCANNED, Cursor, read_cursor, written_cursor
@@ -96,3 +97,5 @@ class ScreenPages:
             return await respond(reply, request, self._storage, inline=not download)
         except FileNotFoundError:
             return PlainTextResponse("The picture of this session is gone.\n", 404)
+        except VaultError as why:
+            return PlainTextResponse(f"The picture of this session cannot be read: {why}.\n", 500)

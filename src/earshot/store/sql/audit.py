@@ -18,6 +18,7 @@ from earshot.store.sql.rows import document
 
 A = AUDIT.c
 COLUMNS = (A.ident, A.at, A.kind, A.actor, A.user_id, A.address, A.act, A.subject, A.details)
+INSERT = sa.insert(AUDIT)
 BEHIND_ALL = "\U0010ffff"
 """Sorts behind every text that goes on with anything else."""
 
@@ -51,6 +52,19 @@ def _values(wanted: AuditFilter) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _columns(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "at": entry.at,
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "user_id": entry.user_id,
+        "address": entry.address,
+        "act": entry.act,
+        "subject": entry.subject,
+        "details": document(dict(entry.details)),
+    }
+
+
 def _entry(row: Row) -> AuditEntry:
     number, at, kind, actor, user_id, address, act, subject, details = row
     return AuditEntry(
@@ -74,22 +88,16 @@ class SqlAudit:
 
     async def append(self, entries: Sequence[AuditEntry]) -> list[int]:
         """See `AuditLog.append`."""
-        numbers = []
+        if not entries:
+            return []
         async with self._database.write() as connection:
-            for entry in entries:
-                columns = {
-                    "at": entry.at,
-                    "kind": entry.kind,
-                    "actor": entry.actor,
-                    "user_id": entry.user_id,
-                    "address": entry.address,
-                    "act": entry.act,
-                    "subject": entry.subject,
-                    "details": document(dict(entry.details)),
-                }
-                inserted = await connection.execute(sa.insert(AUDIT).values(columns).returning(A.ident))
-                numbers.append(int(inserted.scalar_one()))
-        return numbers
+            if len(entries) == 1:
+                inserted = await connection.execute(INSERT.returning(A.ident), _columns(entries[0]))
+                return [int(inserted.scalar_one())]
+            # Many at once give no numbers back; writes are serialised, so the newest rows are these, in their order.
+            await connection.execute(INSERT, [_columns(entry) for entry in entries])
+            newest = await connection.execute(sa.select(A.ident).order_by(A.ident.desc()).limit(len(entries)))
+            return [int(number) for number in newest.scalars()][::-1]
 
     async def entries(self, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
         """See `AuditLog.entries`."""

@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from earshot.actor import Visibility
 from earshot.ports import FinishedCall
 from earshot.store.database import Database, Insert, Query
 from earshot.store.retention_tables import DELETIONS
+from earshot.store.sql import sight
 from earshot.store.sql.recordings import WITH_AGENT
 from earshot.store.sql.rows import (
     CALL_COLUMNS,
@@ -24,11 +26,14 @@ from earshot.store.sql.rows import (
     call_row,
     recording_row,
 )
-from earshot.store.tables import CALLS, RECORDINGS
+from earshot.store.sql.sight import unindexed
+from earshot.store.tables import CALLS, PARTIAL, RECORDINGS, filled
 
 KEYS_AT_ONCE = 500
 """How many keys one statement asks for."""
 
+NEWEST = (CALLS.c.started_at.desc(), CALLS.c.ident.desc())
+IDENT = CALL_COLUMNS.index(CALLS.c.ident)
 NEW_CALLS, NEW_RECORDINGS = Insert(CALLS), Insert(RECORDINGS)
 COUNTS = Query(sa.select(CALLS.c.verdict, CALLS.c.reason, sa.func.count()).group_by(CALLS.c.verdict, CALLS.c.reason))
 WHOLE_CALL = (*CALL_COLUMNS, CALLS.c.metadata, CALLS.c.decision)
@@ -42,15 +47,42 @@ RECORDINGS_OF_CALL = Query(
 )
 
 
-@lru_cache(maxsize=4)
-def _calls(verdict: bool, before: bool) -> Query:
-    rows = sa.select(*CALL_COLUMNS)
+def _conditions(verdict: bool, before: bool, *, by_index: bool = True) -> list[sa.ColumnElement[bool]]:
+    """What limits a list beside what may be seen; `by_index`: an index on the verdict may answer."""
+    conditions: list[sa.ColumnElement[bool]] = []
     if verdict:
-        rows = rows.where(CALLS.c.verdict == bindparam("verdict"))
+        column = CALLS.c.verdict if by_index else unindexed(CALLS.c.verdict)
+        conditions.append(column == bindparam("verdict"))
     if before:
         last = sa.tuple_(bindparam("before_time"), bindparam("before_ident"))
-        rows = rows.where(sa.tuple_(CALLS.c.started_at, CALLS.c.ident) < last)
-    return Query(rows.order_by(CALLS.c.started_at.desc(), CALLS.c.ident.desc()).limit(bindparam("count")))
+        conditions.append(sa.tuple_(CALLS.c.started_at, CALLS.c.ident) < last)
+    return conditions
+
+
+@lru_cache(maxsize=4)
+def _calls(verdict: bool, before: bool) -> Query:
+    rows = sa.select(*CALL_COLUMNS).where(*_conditions(verdict, before))
+    return Query(rows.order_by(*NEWEST).limit(bindparam("count")))
+
+
+@lru_cache(maxsize=256)
+def _seen_calls(by: str, places: int, verdict: bool, before: bool) -> Query:
+    """The newest calls with one of so many values in the column `by`: each value's are found by its index."""
+    column, conditions = CALLS.c[by], _conditions(verdict, before, by_index=False)
+    if by in PARTIAL:
+        conditions.append(filled(column))
+    each = [
+        sa.select(
+            sa.select(CALLS.c.ident)
+            .where(column == bindparam(f"place{place}"), *conditions)
+            .order_by(*NEWEST)
+            .limit(bindparam("count"))
+            .subquery()
+        )
+        for place in range(places)
+    ]
+    rows = sa.select(*CALL_COLUMNS).where(CALLS.c.ident.in_(sa.union_all(*each)))
+    return Query(rows.order_by(*NEWEST).limit(bindparam("count")))
 
 
 async def _numbers(connection: AsyncConnection, table: sa.Table, keys: list[str]) -> dict[str, int]:
@@ -88,7 +120,11 @@ class Calls:
         return [tuple(numbers[sealed.key] for sealed in call.recordings) for call in calls]
 
     async def calls(
-        self, verdict: str | None, limit: int, before: tuple[float, int] | None = None
+        self,
+        verdict: str | None,
+        limit: int,
+        before: tuple[float, int] | None = None,
+        seen_by: Visibility | None = None,
     ) -> list[tuple[int, FinishedCall]]:
         """See `earshot.ports.Store.calls`."""
         if limit <= 0:
@@ -98,8 +134,16 @@ class Calls:
             values["verdict"] = verdict
         if before is not None:
             values["before_time"], values["before_ident"] = before
-        rows = await self._database.read(_calls(verdict is not None, before is not None), **values)
-        return [as_call(row) for row in rows]
+        if seen_by is None or seen_by.everything:
+            rows = await self._database.read(_calls(verdict is not None, before is not None), **values)
+            return [as_call(row) for row in rows]
+        found: dict[int, tuple[int, FinishedCall]] = {}
+        for by, some in sight.seeks(sight.columns_of(seen_by)):
+            places = sight.power_of_two(len(some))
+            bound = {f"place{place}": some[min(place, len(some) - 1)] for place in range(places)}
+            query = _seen_calls(by, places, verdict is not None, before is not None)
+            found |= {row[IDENT]: as_call(row) for row in await self._database.read(query, **values, **bound)}
+        return sorted(found.values(), key=lambda one: (one[1].started_at, one[0]), reverse=True)[:limit]
 
     async def call(self, number: int) -> FinishedCall | None:
         """See `earshot.ports.Store.call`."""

@@ -11,7 +11,6 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from earshot.ports import RecordingRow
 from earshot.ports.retention import Criteria, Hold
 from earshot.store.database import Database, Query
 from earshot.store.fields import COLUMN_OF
@@ -73,21 +72,24 @@ def held_now() -> sa.ColumnElement[bool]:
     return sa.exists(sa.select(HELD.c.hold).join(HOLDS).where(HELD.c.recording == R.ident, STANDING))
 
 
-async def cover(connection: AsyncConnection, rows: Collection[RecordingRow]) -> None:
-    """Put those of `rows` under the standing holds whose criteria cover them."""
-    holds = (await connection.execute(sa.select(H.ident, H.criteria).where(STANDING))).all()
-    for hold, text in holds:
-        criteria = Criteria(**orjson.loads(text))
-        covered = [row.record_id for row in rows if criteria.cover(row.sealed)]
-        if covered:
-            await _add(connection, hold, covered)
+async def standing(connection: AsyncConnection) -> Mapping[int, Criteria]:
+    """The criteria of all holds that stand, by their numbers."""
+    rows = await connection.execute(sa.select(H.ident, H.criteria).where(STANDING).order_by(H.ident))
+    return {hold: Criteria(**orjson.loads(text)) for hold, text in rows.all()}
 
 
-async def _add(connection: AsyncConnection, hold: int, record_ids: Sequence[int]) -> None:
-    known = set((await connection.execute(sa.select(HELD.c.recording).where(HELD.c.hold == hold))).scalars())
-    new = [{"hold": hold, "recording": one} for one in dict.fromkeys(record_ids) if one not in known]
-    if new:
-        await connection.execute(sa.insert(HELD), new)
+async def cover(connection: AsyncConnection, record_ids: Collection[int]) -> None:
+    """Put those of these recordings under the standing holds whose criteria cover them."""
+    for hold, criteria in (await standing(connection)).items():
+        if not criteria.is_empty:
+            await _add(connection, hold, [*_where(criteria), R.ident.in_(record_ids)])
+
+
+async def _add(connection: AsyncConnection, hold: int, chosen: Sequence[sa.ColumnElement[bool]]) -> None:
+    """Put the recordings that are `chosen` under a hold, those that are not yet."""
+    known = sa.exists(sa.select(HELD.c.hold).where(HELD.c.hold == hold, HELD.c.recording == R.ident))
+    covered = sa.select(sa.literal(hold), R.ident).where(*chosen, ~known)
+    await connection.execute(sa.insert(HELD).from_select(["hold", "recording"], covered))
 
 
 async def standing_on(connection: AsyncConnection, record_ids: Sequence[int]) -> Mapping[int, tuple[int, ...]]:
@@ -120,13 +122,11 @@ class Holds:
             number = int((await connection.execute(sa.insert(HOLDS).values(columns).returning(H.ident))).scalar_one())
             there: list[int] = []
             for start in range(0, len(recordings), AT_ONCE):
-                some = sa.select(R.ident).where(R.ident.in_(recordings[start : start + AT_ONCE]))
-                there += (await connection.execute(some)).scalars()
-            await _add(connection, number, there)
+                some = R.ident.in_(recordings[start : start + AT_ONCE])
+                there += (await connection.execute(sa.select(R.ident).where(some))).scalars()
+                await _add(connection, number, [some])
             if not hold.criteria.is_empty:
-                listed = sa.select(HELD.c.recording).where(HELD.c.hold == number)
-                covered = sa.select(sa.literal(number), R.ident).where(*_where(hold.criteria), R.ident.not_in(listed))
-                await connection.execute(sa.insert(HELD).from_select(["hold", "recording"], covered))
+                await _add(connection, number, _where(hold.criteria))
             row = (await connection.execute(sa.select(*COLUMNS).where(H.ident == number))).one()
         known = set(there)
         return _hold(row), [one for one in recordings if one not in known]

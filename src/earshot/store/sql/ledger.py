@@ -19,6 +19,7 @@ from earshot.store.ledger_leaves import audit_leaf, recording_leaf, screen_leaf
 from earshot.store.screen_tables import SCREEN_SEGMENTS, SCREENS
 from earshot.store.sql.preferences import SqlPreferences
 from earshot.store.tables import RECORDINGS
+from earshot.tasks import in_pieces
 
 CHECKPOINT: Final = "ledger_checkpoint"
 BY: Final = "earshot"
@@ -60,7 +61,10 @@ class SqlLedgerRows:
         found = await self._database.read(query, row=row, count=limit)
         if kind == SCREEN:
             return [await self._screen(one) for one in found]
-        return [_recording(one) if kind == SEALED else _entry(one) for one in found]
+        make, leaves = _recording if kind == SEALED else _entry, list[Leaf]()
+        async for some in in_pieces(found):
+            leaves += [make(one) for one in some]
+        return leaves
 
     async def _screen(self, row: Row) -> Leaf:
         number, key, session_id = row
@@ -71,7 +75,10 @@ class SqlLedgerRows:
 
     async def last_row(self, kind: str) -> int:
         """See `LedgerRows.last_row`."""
-        for (number,) in await self._database.read(LAST[kind]):
+        query = LAST.get(kind)
+        if query is None:
+            raise ValueError(f"no rows are {kind}")
+        for (number,) in await self._database.read(query):
             return int(number or 0)
         return 0
 

@@ -12,22 +12,23 @@ from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from earshot.engine.variables import CallVariables
-from earshot.ports import RecordingRow
-from earshot.ports.retention import DECIDED, NOTED, Cause, Deletion, Doomed, Leftover, tombstone
+from earshot.ports.retention import DECIDED, NOTED, Cause, Deletion, Doomed, Leftover
 from earshot.store.database import Database, Query, Row
 from earshot.store.fields import COLUMN_OF, SCALARS, USER_NAMES
 from earshot.store.retention_tables import COPIES, DELETIONS, HELD, LEFTOVERS, RETENTION
-from earshot.store.screen_tables import SCREEN_SEGMENTS, SCREENS
 from earshot.store.sql import holds
-from earshot.store.sql.rows import LIST_COLUMNS, as_recording
-from earshot.store.tables import CALLS, RECORDINGS, USERS, filled
+from earshot.store.sql.screen_retention import take_screens_of
+from earshot.store.sql.tombstones import as_deletion
+from earshot.store.tables import CALLS, RECORDINGS
 
 R, D = RECORDINGS.c, DELETIONS.c
 COLUMNS = (
     *(D.ident, D.key, D.core, D.recording_time, D.duration, D.audio_hash, D.audio_size),
     *(D.decided_at, D.decided_by, D.reason, D.rule, D.step, D.finished_at),
 )
-WITH_AGENT = RECORDINGS.outerjoin(USERS, USERS.c.ident == R.agent_id)
+LEFT = (R.ident, R.key, R.core, R.recording_time, R.duration, R.audio_hash, R.audio_size)
+"""What is left of a recording: the columns of its row that are the first of its tombstone."""
+DOOMED = (*LEFT, R.session_id, R.call_key)
 NOBODY: dict[str, Any] = {
     **{COLUMN_OF[name]: getattr(CallVariables(), name) for name in SCALARS},
     **dict.fromkeys(USER_NAMES, ""),
@@ -58,44 +59,13 @@ LYING = Query(
 )
 
 
-def _deletion(row: Row) -> Deletion:
-    return Deletion(
-        record_id=row[0],
-        key=row[1],
-        core=row[2],
-        recording_time=row[3],
-        duration_s=row[4],
-        audio_sha256=row[5],
-        audio_size=row[6],
-        decided_at=row[7],
-        by=row[8],
-        reason=row[9],
-        rule=row[10],
-        step=row[11],
-        finished_at=row[12],
-    )
-
-
 def _leftover(row: Row) -> Leftover:
     return Leftover(number=row[0], record_id=row[1], object_name=row[2])
 
 
-def _columns(one: Deletion) -> dict[str, Any]:
-    return {
-        "ident": one.record_id,
-        "key": one.key,
-        "core": one.core,
-        "recording_time": one.recording_time,
-        "duration": one.duration_s,
-        "audio_hash": one.audio_sha256,
-        "audio_size": one.audio_size,
-        "decided_at": one.decided_at,
-        "decided_by": one.by,
-        "reason": one.reason,
-        "rule": one.rule,
-        "step": one.step,
-        "finished_at": one.finished_at,
-    }
+def _said(cause: Cause, now: float) -> Row:
+    """What a tombstone says of the decision: the last of its columns."""
+    return (now, cause.by, cause.reason, cause.rule, DECIDED, 0.0)
 
 
 async def _lie(connection: AsyncConnection, objects: Iterable[tuple[int, str]]) -> None:
@@ -112,55 +82,49 @@ class Removals:
     async def doom(self, record_ids: Sequence[int], cause: Cause, now: float, *, due_by: float | None = None) -> Doomed:
         """See `RetentionStore.doom`."""
         async with self._database.write() as connection:
-            chosen = sa.select(*LIST_COLUMNS).select_from(WITH_AGENT).where(R.ident.in_(record_ids)).order_by(R.ident)
+            chosen = sa.select(*DOOMED).where(R.ident.in_(record_ids)).order_by(R.ident)
             if due_by is not None:
                 due = sa.select(RETENTION.c.recording).where(
                     RETENTION.c.recording.in_(record_ids), RETENTION.c.act_at <= due_by
                 )
                 chosen = chosen.where(R.ident.in_(due))
-            rows = [as_recording(tuple(row)) for row in (await connection.execute(chosen)).all()]
-            await holds.cover(connection, rows)
-            held = await holds.standing_on(connection, [row.record_id for row in rows])
-            gone = [row for row in rows if row.record_id not in held]
+            rows = (await connection.execute(chosen)).all()
+            found = [row.ident for row in rows]
+            await holds.cover(connection, found)
+            held = await holds.standing_on(connection, found)
+            gone = [row for row in rows if row.ident not in held]
             if gone:
                 await self._take(connection, gone, cause, now)
-        return Doomed(deletions=tuple(tombstone(row, cause, now) for row in gone), held=held)
+        said = _said(cause, now)
+        return Doomed(deletions=tuple(as_deletion((*row[: len(LEFT)], *said)) for row in gone), held=held)
 
-    async def _take(self, connection: AsyncConnection, gone: Sequence[RecordingRow], cause: Cause, now: float) -> None:
+    async def _take(self, connection: AsyncConnection, gone: Sequence[Any], cause: Cause, now: float) -> None:
         """Tombstones in place of these rows, and all that is to be removed noted down."""
-        numbers = [row.record_id for row in gone]
-        await connection.execute(sa.insert(DELETIONS), [_columns(tombstone(row, cause, now)) for row in gone])
-        copies = sa.select(COPIES.c.recording, COPIES.c.object_name).where(COPIES.c.recording.in_(numbers))
-        objects = [(row.record_id, row.sealed.object_name) for row in gone]
-        objects += [(one.recording, one.object_name) for one in (await connection.execute(copies)).all()]
-        await connection.execute(sa.delete(COPIES).where(COPIES.c.recording.in_(numbers)))
+        said = _said(cause, now)
+        numbers = [row.ident for row in gone]
+        decided = [sa.literal(value, column.type) for column, value in zip(COLUMNS[len(LEFT) :], said, strict=True)]
+        dying = sa.select(*LEFT, *decided).where(R.ident.in_(numbers))
+        await connection.execute(sa.insert(DELETIONS).from_select([column.name for column in COLUMNS], dying))
+        copied = COPIES.c.recording.in_(numbers)
+        for objects in (
+            sa.select(R.ident, R.object_name).where(R.ident.in_(numbers)).order_by(R.ident),
+            sa.select(COPIES.c.recording, COPIES.c.object_name).where(copied).order_by(COPIES.c.ident),
+        ):
+            await connection.execute(sa.insert(LEFTOVERS).from_select(["recording", "object_name"], objects))
+        await connection.execute(sa.delete(COPIES).where(copied))
         await connection.execute(sa.delete(RETENTION).where(RETENTION.c.recording.in_(numbers)))
         await connection.execute(sa.delete(HELD).where(HELD.c.recording.in_(numbers)))
         await connection.execute(sa.delete(RECORDINGS).where(R.ident.in_(numbers)))
-        sessions = {row.sealed.variables.session_id: row.record_id for row in gone if row.sealed.variables.session_id}
+        sessions = {row.session_id for row in gone if row.session_id}
         if sessions:
-            objects += await self._take_screens(connection, sessions)
-        await _lie(connection, objects)
+            await take_screens_of(connection, sessions, cause, now)
         left = sa.exists(sa.select(R.ident).where(R.call_key == CALLS.c.key))
-        keys = {row.sealed.call_key for row in gone}
+        keys = {row.call_key for row in gone}
         await connection.execute(sa.update(CALLS).where(CALLS.c.key.in_(keys), ~left).values(NOBODY))
-
-    async def _take_screens(self, connection: AsyncConnection, sessions: Mapping[str, int]) -> list[tuple[int, str]]:
-        """The screen sessions that no recording is left of go as well; gives their objects."""
-        left = sa.exists(sa.select(R.ident).where(R.session_id == SCREENS.c.session_id, filled(R.session_id)))
-        chosen = sa.select(SCREENS.c.ident, SCREENS.c.session_id).where(SCREENS.c.session_id.in_(sessions), ~left)
-        of = {row.ident: sessions[row.session_id] for row in (await connection.execute(chosen)).all()}
-        if not of:
-            return []
-        S = SCREEN_SEGMENTS.c
-        segments = (await connection.execute(sa.select(S.screen, S.object_name).where(S.screen.in_(of)))).all()
-        await connection.execute(sa.delete(SCREEN_SEGMENTS).where(S.screen.in_(of)))
-        await connection.execute(sa.delete(SCREENS).where(SCREENS.c.ident.in_(of)))
-        return [(of[screen], name) for screen, name in segments]
 
     async def unfinished(self, limit: int, after: int = 0) -> list[Deletion]:
         """See `RetentionStore.unfinished`."""
-        return [_deletion(row) for row in await self._database.read(UNFINISHED, count=limit, after=after)]
+        return [as_deletion(row) for row in await self._database.read(UNFINISHED, count=limit, after=after)]
 
     async def leftovers(self, limit: int, after: int = 0) -> list[Leftover]:
         """See `RetentionStore.leftovers`."""
@@ -201,10 +165,10 @@ class Removals:
     async def deletions(self, limit: int, before: int | None = None) -> list[Deletion]:
         """See `RetentionStore.deletions`."""
         rows = await self._database.read(LIST, count=limit, before=2**63 - 1 if before is None else before)
-        return [_deletion(row) for row in rows]
+        return [as_deletion(row) for row in rows]
 
     async def deletion(self, record_id: int) -> Deletion | None:
         """See `RetentionStore.deletion`."""
         for row in await self._database.read(ONE, ident=record_id):
-            return _deletion(row)
+            return as_deletion(row)
         return None

@@ -11,14 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from earshot.ports import NotFound, NotUnique, RecordingRow
+from earshot.ports import NotFound, NotUnique
 from earshot.ports.retention import PURGE, ArchiveAction, Copy, Defaults, Due, Kept, due_after, first_kept
 from earshot.store.database import Database, Query, Row
 from earshot.store.retention_tables import ACTIONS, COPIES, LEFTOVERS, MARKS, RETENTION
 from earshot.store.sql import holds
 from earshot.store.sql.holds import Holds, held_now
-from earshot.store.sql.removals import WITH_AGENT, Removals
-from earshot.store.sql.rows import LIST_COLUMNS, as_recording
+from earshot.store.sql.removals import Removals
 from earshot.store.tables import RECORDINGS
 
 R, K, A = RECORDINGS.c, RETENTION.c, ACTIONS.c
@@ -81,9 +80,9 @@ def _action(row: Row) -> ArchiveAction:
     )
 
 
-def _stamped(row: RecordingRow, defaults: Defaults) -> dict[str, Any]:
+def _stamped(row: Row, defaults: Defaults) -> dict[str, Any]:
     """The columns of what a recording is kept by at first."""
-    kept = first_kept(row, defaults)
+    kept = first_kept(row[0], row[1], defaults, keep_days=row[2], archive_action=row[3])
     return {
         "recording": kept.record_id,
         "action": kept.action,
@@ -163,12 +162,12 @@ class SqlRetention(Holds, Removals):
         async with self._database.write() as connection:
             chosen = sa.select(MARKS.c.value).where(MARKS.c.name == STAMPED)
             last = int((await connection.execute(chosen)).scalar() or 0)
-            new = sa.select(*LIST_COLUMNS).select_from(WITH_AGENT).where(R.ident > last).order_by(R.ident).limit(limit)
-            rows = [as_recording(tuple(row)) for row in (await connection.execute(new)).all()]
+            said = sa.select(R.ident, R.recording_time, R.keepdays, R.archive_action_id)
+            rows = (await connection.execute(said.where(R.ident > last).order_by(R.ident).limit(limit))).all()
             if rows:
-                await connection.execute(sa.insert(RETENTION), [_stamped(row, defaults) for row in rows])
-                await holds.cover(connection, rows)
-                await _mark(connection, STAMPED, rows[-1].record_id)
+                await connection.execute(sa.insert(RETENTION), [_stamped(tuple(row), defaults) for row in rows])
+                await holds.cover(connection, [row.ident for row in rows])
+                await _mark(connection, STAMPED, rows[-1].ident)
         return len(rows)
 
     async def kept(self, record_id: int) -> Kept | None:

@@ -15,6 +15,7 @@ from earshot.engine.variables import CallVariables
 from earshot.ports.screens import ScreenRow, ScreenSegment, ScreenSession
 from earshot.store.database import Database, Query, Row
 from earshot.store.fields import COLUMN_OF, USER_NAMES
+from earshot.store.screen_retention_tables import SCREEN_DELETIONS
 from earshot.store.screen_tables import SCREEN_SEGMENTS, SCREENS
 from earshot.store.tables import USERS
 
@@ -111,6 +112,11 @@ class SqlScreens:
         async with self._database.write() as connection:
             same = await connection.execute(sa.select(S.ident).where(S.key == session.key))
             known = same.scalar()
+            if known is None:
+                gone = await connection.execute(
+                    sa.select(SCREEN_DELETIONS.c.ident).where(SCREEN_DELETIONS.c.key == session.key)
+                )
+                known = gone.scalar()
             if known is not None:
                 return int(known)
             inserted = await connection.execute(sa.insert(SCREENS).values(_values(session)).returning(S.ident))

@@ -82,6 +82,18 @@ class SqlWebhooks:
             done = await connection.execute(sa.update(WEBHOOKS).where(W.ident == webhook_id).values(active=active))
             return done.rowcount > 0
 
+    async def change_webhook(self, webhook: Webhook) -> bool:
+        """See `Webhooks.change_webhook`."""
+        values = {
+            "url": webhook.url,
+            "secret": webhook.secret,
+            "types": orjson.dumps(sorted(webhook.types)).decode(),
+            "active": webhook.active,
+        }
+        async with self._database.write() as connection:
+            done = await connection.execute(sa.update(WEBHOOKS).where(W.ident == webhook.webhook_id).values(values))
+            return done.rowcount > 0
+
     async def remove_webhook(self, webhook_id: int) -> bool:
         """See `Webhooks.remove_webhook`."""
         async with self._database.write() as connection:

@@ -1,6 +1,6 @@
 """Calls that ended, with their verdicts, and calls that run.
 
-The one rule: a page looks at a bounded number of rows, also where only some of them may be shown.
+The one rule: nobody is shown a call whose recordings they would not be shown.
 """
 
 from typing import Annotated, Literal
@@ -16,8 +16,7 @@ from earshot.web.pages import rows_of
 from earshot.web.rest.desk import LAST_NUMBER, Desk, who
 from earshot.web.rest.frame import route
 from earshot.web.rest.problems import Problem, not_found
-from earshot.web.rest.values import SCANNED, CursorText, Limit, Listed, Moment, Out, Page, Variables, opaque, place
-from earshot.web.search import BATCH, Cursor
+from earshot.web.rest.values import CursorText, Limit, Listed, Moment, Out, Page, Variables, opaque, place
 from earshot.web.updates import visible
 
 Verdict = Literal["recorded", "not_recorded", "failed"]
@@ -65,7 +64,7 @@ class LiveLegOut(Out):
 
 
 class LiveCallOut(Out):
-    """A call that runs. `blackout` says that its sound is thrown away now."""
+    """A call that runs. `blackout` says that its sound is thrown away now, `decision` what the schedules decided."""
 
     key: str
     device_id: str
@@ -80,6 +79,7 @@ class LiveCallOut(Out):
     group: str
     gate: str
     blackout: bool
+    decision: str
     legs: list[LiveLegOut]
     warnings: list[str]
 
@@ -122,21 +122,9 @@ class Calls:
         limit: Limit = 50,
         cursor: CursorText = "",
     ) -> Page[FinishedCallOut]:
-        """Every call that was signalled is here, recorded or not. A page may be shorter than `limit`."""
-        sees, before, seen = who(request).sees, place(cursor), 0
-        batch_size = limit + 1 if sees.everything else BATCH
-        found: list[tuple[int, FinishedCall]] = []
-        onward: Cursor | None = before
-        while len(found) <= limit and seen < SCANNED:
-            batch = await self._desk.context.store.calls(verdict, batch_size, onward)
-            seen += len(batch)
-            found += [(number, call) for number, call in batch if shown(call, sees)]
-            onward = (batch[-1][1].started_at, batch[-1][0]) if len(batch) == batch_size else None
-            if onward is None:
-                break
-        if len(found) > limit:
-            number, call = found[limit - 1]
-            onward = (call.started_at, number)
+        """Every call that was signalled is here, recorded or not, of those that the actor is shown."""
+        found = await self._desk.context.store.calls(verdict, limit + 1, place(cursor), who(request).sees)
+        onward = (found[limit - 1][1].started_at, found[limit - 1][0]) if len(found) > limit else None
         return Page(items=[self._shown(number, call) for number, call in found[:limit]], next=opaque(onward))
 
     @route("GET", "/v1/calls/live", SYSTEM_STATUS, LIVE_MONITORING, summary="Calls and screen sessions that run")
@@ -146,7 +134,7 @@ class Calls:
         names = ("key", "device_id", "device_alias", "state", "agent_id", "agent", "ani", "dnis", "direction", "group")
         calls = [
             LiveCallOut(
-                **{name: getattr(call, name) for name in (*names, "gate", "blackout")},
+                **{name: getattr(call, name) for name in (*names, "gate", "blackout", "decision")},
                 started_at=time(call.started_at),
                 legs=[LiveLegOut.model_validate(leg) for leg in call.legs],
                 warnings=list(call.warnings),

@@ -18,8 +18,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from earshot import __version__
 from earshot.web.rest.frame import PROBLEM, route
+from earshot.web.rest.mount import MOUNT
 
-MOUNT: Final = "/api"
 ABOUT: Final = (
     "Everything that Earshot can do for a program. Ask with an API token (`Authorization: Bearer est_...`, or Basic "
     "with the token as the password); what a route needs beyond that is a permission of the token and of its user. "

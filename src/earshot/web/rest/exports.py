@@ -3,19 +3,20 @@
 The one rule: a job is its owner's alone; what the owner may not see is as if it were not there.
 """
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import Path
 from pydantic import Field, SecretStr
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from earshot.api.exporting import ExportedFile, ExportJob, ExportKind
 from earshot.api.exports import owner_of
+from earshot.api.media import MediaReply
 from earshot.api.permissions import EXPORT, SYSTEM_STATUS
 from earshot.protocol.results import INVALID_FORMAT
-from earshot.web.replies import disposition
+from earshot.web.replies import respond
 from earshot.web.rest.desk import Desk, who
 from earshot.web.rest.frame import route
 from earshot.web.rest.jobs import Job, Jobs, JobState, TooManyJobs
@@ -139,7 +140,16 @@ class ExportJobs:
             raise Problem(STATUSES.get(job.label, 400), job.why, job.label)
         if job.file is None:
             raise Problem(409, "The export is not finished", headers={"Retry-After": "1"})
-        return _JobFile(job.file, job, self._jobs)
+        made = job.file
+        reply = MediaReply(
+            media_type=made.media_type,
+            file_name=made.file_name,
+            ranged=_Held(made, job, self._jobs),
+            size=made.size,
+            supports_range=True,
+            etag=job.ident,
+        )
+        return await respond(reply, request, self._desk.context.storage)
 
     @route("DELETE", "/v1/exports/{ident}", EXPORT, summary="Drop an export", status=204)
     async def drop(self, request: Request, ident: Ident) -> Response:
@@ -169,17 +179,20 @@ class ExportJobs:
         )
 
 
-class _JobFile(FileResponse):
-    """The file of a job, which stays there until this is sent."""
+class _Held:
+    """The file of a job, which stays there until it is released. Implements `RangedBytes`."""
 
     def __init__(self, made: ExportedFile, job: Job, jobs: Jobs) -> None:
-        headers = {"Content-Disposition": disposition(made.file_name, inline=False)}
-        super().__init__(made.path, headers=headers, media_type=made.media_type)
-        self._job, self._jobs = job, jobs
+        self._made, self._job, self._jobs = made, job, jobs
+        self._is_held = True
+        jobs.opened(job)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._jobs.opened(self._job)
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
+    def read(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """See `RangedBytes.read`."""
+        return self._made.read(start, stop)
+
+    def release(self) -> None:
+        """See `RangedBytes.release`."""
+        if self._is_held:
+            self._is_held = False
             self._jobs.closed(self._job)

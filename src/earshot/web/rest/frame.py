@@ -4,7 +4,6 @@ What the routes do stands in the modules of the families; the description (OpenA
 method becomes a route by `route` alone, so that none comes without its permissions and its summary.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -15,11 +14,11 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earshot.actor import Actor
 from earshot.errors import StoreUnavailable
+from earshot.protocol.results import INVALID_FORMAT
 from earshot.web.bodies import BodyTooLarge, BodyTooSlow, read_body
 from earshot.web.gate import SAFE_METHODS
 from earshot.web.permitted import NEEDS
@@ -27,7 +26,6 @@ from earshot.web.rest.problems import (
     Problem,
     on_failure,
     on_http,
-    on_invalid,
     on_problem,
     on_store_away,
     problem_document,
@@ -121,34 +119,6 @@ class BoundedBodies:
         await self._app(scope, receive_again, send)
 
 
-class BuiltWhenAsked:
-    """An application that is made when somebody asks for it first, off the event loop: looking through all its types
-    takes longer than starting everything else, and no call waits for it."""
-
-    def __init__(self, make: Callable[[], FastAPI]) -> None:
-        self._make = make
-        self._made: FastAPI | None = None
-        self._making = asyncio.Lock()
-
-    @property
-    def app(self) -> FastAPI:
-        """The application, made now if it was not yet."""
-        if self._made is None:
-            self._made = self._make()
-        return self._made
-
-    @property
-    def routes(self) -> list[BaseRoute]:
-        """Its routes, as a mount shows them."""
-        return self.app.routes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._made is None:
-            async with self._making:
-                await asyncio.to_thread(lambda: self.app)
-        await self.app(scope, receive, send)
-
-
 def built(families: Iterable[object]) -> FastAPI:
     """The application of all routes of `families`, to be mounted under /api. A family has `tag`, the heading of its
     routes in the description."""
@@ -194,3 +164,18 @@ def _add(app: FastAPI, family: object, endpoint: Callable[..., Any], declared: D
             route_class_override=GuardedRoute,
             **declared.more,
         )
+
+
+async def on_invalid(request: Request, invalid: Exception) -> Response:
+    """For what pydantic refuses: every fault with where it is and a sentence."""
+    assert isinstance(invalid, RequestValidationError)
+    errors = [
+        {"where": ".".join(str(step) for step in error["loc"])[:200], "sentence": _sentence(str(error["msg"]))}
+        for error in invalid.errors()[:50]
+    ]
+    detail = "; ".join(f"{error['where']}: {error['sentence']}" for error in errors[:3])
+    return problem_document(422, detail, INVALID_FORMAT, errors)
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ")

@@ -1,6 +1,7 @@
 """Errors of the REST API as problem documents (RFC 9457), and which HTTP status each RESULTTYPE has.
 
-The one rule: a problem says in a sentence what is wrong, and never repeats a value that was sent in a body.
+What FastAPI refuses by itself is in `frame`: nothing here imports it. The one rule: a problem says in a sentence what
+is wrong, and never repeats a value that was sent in a body.
 """
 
 import http
@@ -8,7 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -115,21 +115,6 @@ async def on_problem(request: Request, problem: Exception) -> Response:
     """For `Problem`."""
     assert isinstance(problem, Problem)
     return problem.response()
-
-
-async def on_invalid(request: Request, invalid: Exception) -> Response:
-    """For what pydantic refuses: every fault with where it is and a sentence."""
-    assert isinstance(invalid, RequestValidationError)
-    errors = [
-        {"where": ".".join(str(step) for step in error["loc"])[:200], "sentence": _sentence(str(error["msg"]))}
-        for error in invalid.errors()[:50]
-    ]
-    detail = "; ".join(f"{error['where']}: {error['sentence']}" for error in errors[:3])
-    return problem_document(422, detail, INVALID_FORMAT, errors)
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ")
 
 
 async def on_http(request: Request, failure: Exception) -> Response:

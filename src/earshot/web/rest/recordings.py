@@ -10,17 +10,21 @@ from pydantic import AwareDatetime, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from earshot.api.blackouts_after import black_out_recording
 from earshot.api.exports import media_of
 from earshot.api.media import MediaReply
-from earshot.api.permissions import EXPORT, PLAYBACK, SEARCH, UPDATE
+from earshot.api.permissions import BLACKOUTS_AFTER, EXPORT, PLAYBACK, SEARCH, UPDATE
+from earshot.api.retention import Held
 from earshot.engine.variables import USER_INDEX
-from earshot.ports import RecordingFilter, RecordingRow
+from earshot.errors import BadInput
+from earshot.ports import CoreAway, NotFound, RecordingFilter, RecordingRow
+from earshot.protocol.results import INVALID_FORMAT
 from earshot.web.peaks import picture
 from earshot.web.recording import file_name
 from earshot.web.rest.desk import LAST_NUMBER, Desk, who
 from earshot.web.rest.files import file_problems, sent
 from earshot.web.rest.frame import route
-from earshot.web.rest.problems import Problem
+from earshot.web.rest.problems import NO_RECORDING, Problem, not_found
 from earshot.web.rest.values import (
     CallFields,
     CursorText,
@@ -41,6 +45,7 @@ from earshot.web.search import cursor_of
 
 RecordId = Annotated[int, Path(ge=1, le=LAST_NUMBER, description="RECORDID")]
 WAV = "audio/wav"
+LONGEST_S = 30 * 86_400
 
 
 class AgentOf(Out):
@@ -162,6 +167,22 @@ class RecordingSearch(In):
         )
 
 
+class SpanToRemove(In):
+    """What is to be removed, in seconds from the start of the recording, and why: for the audit trail."""
+
+    from_s: Annotated[float, Field(ge=0, le=LONGEST_S)]
+    to_s: Annotated[float, Field(gt=0, le=LONGEST_S)]
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class BlackedOut(Out):
+    """The recording as it is now: other bytes, the same length."""
+
+    id: int
+    audio_sha256: str
+    gaps: list[Gap]
+
+
 class Recordings:
     """/v1/recordings and what lies below it."""
 
@@ -191,6 +212,25 @@ class Recordings:
         """The CALLUPDATE of a finished recording."""
         fields = [("RECORDID", str(record_id)), *parameters(body)]
         return Outcome.of(await self._desk.perform(who(request), "CALLUPDATE", fields))
+
+    @route("POST", "/v1/recordings/{record_id:int}/blackouts", BLACKOUTS_AFTER, summary="Remove a span of a recording")
+    async def black_out(self, request: Request, record_id: RecordId, body: SpanToRemove) -> BlackedOut:
+        """It becomes silence in the recording, in every copy and in all other recordings of the call, and cannot be
+        brought back. When this answers, it is gone; 503 says that it is not gone everywhere yet. 409: a legal hold."""
+        context, actor = self._desk.context, who(request)
+        try:
+            row = await black_out_recording(context, actor, record_id, body.from_s, body.to_s, body.reason)
+        except NotFound:
+            raise not_found(f"recording {record_id}", NO_RECORDING) from None
+        except BadInput as wrong:
+            raise Problem(422, str(wrong), INVALID_FORMAT) from None
+        except Held as held:
+            numbers = ", ".join(map(str, held.holds))
+            raise Problem(409, f"Nothing of it is removed: it is under legal hold {numbers}") from None
+        except CoreAway as away:
+            raise Problem(503, f"It is not gone everywhere yet: {away}", "API_ERROR_RECORDER_NOT_RUNNING") from None
+        gaps = [Gap(start_s=start, end_s=end, why=why) for start, end, why in row.sealed.gaps]
+        return BlackedOut(id=record_id, audio_sha256=row.sealed.audio_sha256, gaps=gaps)
 
     @route("GET", "/v1/recordings/{record_id:int}/peaks", SEARCH, PLAYBACK, summary="The waveform of a recording")
     async def peaks(self, request: Request, record_id: RecordId) -> Peaks:

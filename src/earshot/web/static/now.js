@@ -2,7 +2,7 @@
 // The dashboard: an event stream gives a snapshot and then changes; rows are built from text, never from HTML.
 (() => {
   const id = (name) => document.getElementById(name);
-  const STATES = { recording: "Recording", waiting: "Waiting for sound", no_sound: "No sound" };
+  const STATES = { recording: "Recording", waiting: "Waiting for sound", no_sound: "No sound", not_recorded: "Not recorded" };
   const SIDES = { agent: "Agent", other: "Other", mixed: "Both" };
   const ARROWS = { I: ["↘", "incoming"], O: ["↗", "outgoing"] };
   const calls = new Map();   // key -> {call, row, clock}
@@ -47,6 +47,7 @@
     const { call, row } = entry;
     const state = make("td");
     state.append(make("span", `state ${call.state}`, STATES[call.state] || call.state));
+    state.title = call.decision;
     const agent = [call.agent, call.device_alias].filter(Boolean).join(" · ") || "–";
     const party = make("td", "party");
     const [arrow, word] = ARROWS[call.direction] || ["↔", "direction unknown"];
@@ -106,7 +107,7 @@
   const showDevices = () => {
     const states = new Map();
     for (const { call } of calls.values()) {
-      const rank = { recording: 1, waiting: 2, no_sound: 3 };
+      const rank = { not_recorded: 1, recording: 2, waiting: 3, no_sound: 4 };
       if ((rank[states.get(call.device_id)] || 0) < rank[call.state]) states.set(call.device_id, call.state);
     }
     id("devices").replaceChildren(...devices.map((device) => {

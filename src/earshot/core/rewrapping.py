@@ -1,0 +1,162 @@
+"""The master keys of a data folder: what each still wraps, and having everything wrapped by the current one.
+
+Only the wrapped keys in headers change; no sound is touched. May be ended at any time and begun again, also beside a
+server that runs with the new key. The one rule: an old key is given up only when a look at everything finds nothing
+that needs it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from earshot.errors import EarshotError
+from earshot.journal.rewrap import rewrap as rewrap_journal
+from earshot.journal.rewrap import wrapped_keys
+from earshot.storage.encrypted import EncryptedStorage
+from earshot.storage.local import LocalStorage
+from earshot.storage.placed import MARKER
+from earshot.vault import KeyDestroyed
+from earshot.vault.files import create
+from earshot.vault.keyring import Keyring, wrapped_by
+from earshot.vault.overwriting import discard
+
+ABREAST = 16
+"""Objects at a time: each waits for its disk."""
+
+Work = Callable[[EncryptedStorage, str], Awaitable[None]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Found:
+    """What was found: keys of objects and of the journal by the fingerprint of their master key, plain objects, objects
+    without a key any more, and a sentence for each that could not be seen to."""
+
+    objects: Counter[str] = field(default_factory=Counter)
+    journal: Counter[str] = field(default_factory=Counter)
+    plain: int = 0
+    destroyed: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def still_needed(self) -> set[str]:
+        """The master keys that something is wrapped by."""
+        return set(self.objects) | set(self.journal)
+
+
+class MasterKeys:
+    """The keys of a journal and of the folders with media, by what people call them: the main one and those of archive
+    actions. `work` is a folder for objects that have to be written anew."""
+
+    def __init__(self, keyring: Keyring, journal: Path, folders: Mapping[str, Path], work: Path) -> None:
+        self._keyring = keyring
+        self._journal = journal
+        self._folders = folders
+        self._work = work
+
+    async def look(self) -> Found:
+        """Which master keys wrap what."""
+        found = Found()
+
+        async def one(storage: EncryptedStorage, name: str) -> None:
+            by = await storage.wrapped_by(name)
+            found.plain += not by
+            found.objects += Counter([by] if by else [])
+
+        await self._each(one, found)
+        try:
+            keys = await asyncio.to_thread(wrapped_keys, self._journal)
+            found.journal.update([wrapped_by(one) for one in keys])
+        except (OSError, EarshotError) as wrong:
+            found.problems.append(f"journal: {wrong}")
+        return found
+
+    async def rotate(self, told: Callable[[int], None] = lambda _: None) -> Found:
+        """Have everything wrapped by the current master key, then look at everything; `told` is how many were done."""
+        done, found = 0, Found()
+
+        async def one(storage: EncryptedStorage, name: str) -> None:
+            nonlocal done
+            if await storage.rewrap(name, self._work):
+                done += 1
+                told(done)
+
+        await self._each(one, found)
+        try:
+            done += await asyncio.to_thread(rewrap_journal, self._journal, self._keyring)
+            told(done)
+        except (OSError, EarshotError) as wrong:
+            found.problems.append(f"journal: {wrong}")
+        after = await self.look()
+        after.problems = list(dict.fromkeys([*found.problems, *after.problems]))
+        return after
+
+    async def encrypt_plain(self, told: Callable[[int], None] = lambda _: None) -> Found:
+        """Put every plain object anew, encrypted; no server may be at work on them."""
+        done, found = 0, Found()
+
+        async def one(storage: EncryptedStorage, name: str) -> None:
+            nonlocal done
+            if not await storage.wrapped_by(name):
+                await self._encrypt(storage, name, done)
+                done += 1
+                told(done)
+
+        await self._each(one, found, abreast=1)
+        after = await self.look()
+        after.problems = list(dict.fromkeys([*found.problems, *after.problems]))
+        return after
+
+    async def _encrypt(self, storage: EncryptedStorage, name: str, number: int) -> None:
+        copy = self._work / f"encrypted-{number}"
+        try:
+            with create(copy, self._keyring, name) as file:
+                async for chunk in storage.read(name):
+                    await asyncio.to_thread(file.write, chunk)
+            await storage.put_file(name, copy)
+        finally:
+            discard(copy)
+
+    async def _each(
+        self,
+        work: Work,
+        found: Found,
+        abreast: int = ABREAST,
+    ) -> None:
+        """Do `work` for every object of every folder; what is gone meanwhile is left out."""
+        for called, root in self._folders.items():
+            if called and not (root / MARKER).is_file():
+                found.problems.append(f"{called}: {root} is not there now")
+                continue
+            storage = EncryptedStorage(LocalStorage(root), self._keyring)
+            async for names in _batches(storage.inner.names(), abreast):
+                await asyncio.gather(*(self._one(work, storage, called, name, found) for name in names))
+
+    async def _one(
+        self,
+        work: Work,
+        storage: EncryptedStorage,
+        called: str,
+        name: str,
+        found: Found,
+    ) -> None:
+        where = f"{called}, {name}" if called else name
+        try:
+            await work(storage, name)
+        except FileNotFoundError:
+            return
+        except KeyDestroyed:
+            found.destroyed += 1
+        except (OSError, EarshotError) as wrong:
+            found.problems.append(f"{where}: {wrong}")
+
+
+async def _batches(names: AsyncIterator[tuple[str, int]], size: int) -> AsyncIterator[Sequence[str]]:
+    batch: list[str] = []
+    async for name, _ in names:
+        batch.append(name)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

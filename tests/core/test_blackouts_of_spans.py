@@ -1,0 +1,66 @@
+"""A span that a person had removed: of a call that is forgotten, of one that is not stored yet, and over a restart."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import orjson
+import pytest
+from tests.core.test_blackouts_in_force import World
+from tests.faults.core_parts import Core
+
+from earshot.core.recovery import restore
+from earshot.engine.blackout_values import BlackOutSpan, Removal
+from earshot.engine.masking import masks_of
+from earshot.ports import CoreAway
+
+SECOND = 1_000_000
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[World]:
+    made = World()
+    yield made
+    made.blackouts.close()
+    await made.spawner.close()
+
+
+async def test_of_a_call_that_the_core_has_forgotten(place: World) -> None:
+    await place.recorder.black_out(BlackOutSpan(call="1-5-1", from_us=7 * SECOND, until_us=9 * SECOND))
+    (removal,) = place.sealed
+    assert (removal.calls, removal.legs, removal.from_us, removal.until_us) == (
+        *(["1-5-1"], []),
+        *(7 * SECOND, 9 * SECOND),
+    )
+    assert place.recorder.state.removals == {} and place.recorder.state.blackouts == {}
+
+
+async def test_of_a_call_that_is_not_stored_yet(place: World) -> None:
+    """It is sealed with the span, and what the journal has of it goes at once."""
+    call = place.core.session("200")
+    began_us = place.recorder.now_us()
+    place.core.clock.advance(5.0)
+    place.core.close("200")
+    span = BlackOutSpan(call=call.key, from_us=began_us + SECOND, until_us=began_us + 2 * SECOND)
+    await place.recorder.black_out(span)
+    assert masks_of(call) == ((span.from_us, span.until_us),)
+    assert {leg for leg, _, _ in place.gone} == {one.facts.leg for one in call.attachments}
+
+
+async def test_a_restart_goes_on_removing_what_could_not_be_removed(place: World) -> None:
+    async def away(removal: Removal) -> int:
+        raise OSError(19, "the archive is away")
+
+    place.blackouts._removers = replace(place.blackouts._removers, sealed=away)
+    with pytest.raises(CoreAway, match="away"):
+        await place.recorder.black_out(BlackOutSpan(call="1-5-1", from_us=0, until_us=SECOND))
+    events = place.recorder.checkpoint()
+    restored = restore([orjson.loads(orjson.dumps(event)) for event in events], 1)
+    again = World(Core(restored.state, place.core.clock))
+    again.blackouts.resume()
+    async with asyncio.timeout(5):
+        while again.recorder.state.removals:
+            await asyncio.sleep(0)
+    assert [removal.calls for removal in again.sealed] == [["1-5-1"]]
+    again.blackouts.close()
+    await again.spawner.close()
