@@ -1,25 +1,18 @@
 """Terms and locations: changed by the command line, beside a running server, and there at once."""
 
-import asyncio
 import re
 from pathlib import Path
 
 import httpx
+from tests import command_line
 from tests.servers import Speaker, in_process
-from typer.testing import CliRunner
 
-from earshot.cli import cli
 from earshot.config import load
-from earshot.errors import EarshotError
 from earshot.operations import create_user
 
 
 async def earshot(data_dir: Path, *words: str) -> tuple[int, str]:
-    """Exit status and output of the command line as `main` runs it, in a thread with a loop of its own."""
-    result = await asyncio.to_thread(CliRunner().invoke, cli, [*words, "--data-dir", str(data_dir)])
-    if isinstance(result.exception, EarshotError):
-        return 1, f"earshot: {result.exception}\n"
-    return result.exit_code, result.output
+    return await command_line.earshot(*words, "--data-dir", str(data_dir))
 
 
 def terms(answer: bytes) -> dict[str, str]:

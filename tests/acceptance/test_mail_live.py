@@ -4,7 +4,6 @@ import asyncio
 import io
 import re
 import sqlite3
-import sys
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import soundfile
+from tests.command_line import earshot
 from tests.post.mail_server import PASSWORD, USER, Certificate, MailServer, mail_server
 from tests.servers import LiveServer, Speaker, in_process, running
 
@@ -187,28 +187,17 @@ async def test_killed_while_the_mail_server_thinks(tmp_path: Path) -> None:
         post.thinking.set()
         await server.start()
         async with asyncio.timeout(60):
-            while b"sent" not in await listed(server):
+            while "sent" not in await listed(server):
                 await asyncio.sleep(0.1)
         assert len({mail.message["Message-ID"] for mail in post.arrived}) == 1
         is_sound(post.arrived[-1].attachment.get_content(), 1.0)
 
 
-async def mail_command(server: LiveServer, *words: str) -> tuple[int | None, bytes]:
-    program = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "earshot",
-        "mail",
-        *words,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=server.env,
-    )
-    out, _ = await program.communicate()
-    return program.returncode, out
+async def mail_command(server: LiveServer, *words: str) -> tuple[int, str]:
+    return await earshot("mail", *words, env=server.env)
 
 
-async def listed(server: LiveServer) -> bytes:
+async def listed(server: LiveServer) -> str:
     return (await mail_command(server, "list", "--data-dir", str(server.data_dir)))[1]
 
 
@@ -225,18 +214,18 @@ async def test_the_command_line(tmp_path: Path) -> None:
             folder = ("--data-dir", str(server.data_dir))
             status, shown = await mail_command(server, "list", "--state", "dead", *folder)
             assert status == 0
-            assert re.fullmatch(rb"1  [\d-]+ [\d:]+  dead  1  %b  1  .*550 not yet\n" % JANE.encode(), shown)
+            assert re.fullmatch(rf"1  [\d-]+ [\d:]+  dead  1  {JANE}  1  .*550 not yet\n", shown)
             post.says.clear()
-            assert await mail_command(server, "retry", "1", *folder) == (0, b"mail 1 is queued\n")
+            assert await mail_command(server, "retry", "1", *folder) == (0, "mail 1 is queued\n")
             await arrived(post, 1)
             assert post.arrived[0].with_tls
             status, said = await mail_command(server, "test", "joe@uptivity.com")
-            assert (status, said) == (0, b"sent to joe@uptivity.com: OK taken\n")
+            assert (status, said) == (0, "sent to joe@uptivity.com: OK taken\n")
             async with asyncio.timeout(30):
                 while (await mail_command(server, "drop", "1", *folder))[0] != 0:
                     await asyncio.sleep(0.1)
-            assert await listed(server) == b""
+            assert await listed(server) == ""
             for words in (("retry", "1"), ("drop", "1")):
                 status, said = await mail_command(server, *words, *folder)
-                assert (status, said.startswith(b"earshot: mail 1 is not")) == (1, True)
+                assert (status, said.startswith("earshot: mail 1 is not")) == (1, True)
             assert (await mail_command(server, "test", "nobody"))[0] == 2

@@ -2,10 +2,9 @@
 
 import asyncio
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
+from tests.command_line import earshot
 from tests.hooks.receiver import Receiver, receiving
 from tests.servers import LiveServer
 
@@ -14,13 +13,11 @@ from earshot.hooks.signing import is_genuine
 QUICK = {"EARSHOT_WEBHOOK_RETRY_S": "0.05"}
 
 
-async def earshot(server: LiveServer, *words: str, status: int = 0) -> str:
+async def webhook(server: LiveServer, *words: str, status: int = 0) -> str:
     """`earshot webhook ...` on the server's data folder; returns what it printed."""
-    command = [sys.executable, "-m", "earshot", "webhook", *words, "--data-dir", str(server.data_dir)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = await process.communicate()
-    assert process.returncode == status, (out, err)
-    return out.decode()
+    found, printed = await earshot("webhook", *words, "--data-dir", str(server.data_dir))
+    assert found == status, printed
+    return printed
 
 
 async def test_kill_with_deliveries_waiting_then_start(server_process: LiveServer) -> None:
@@ -29,7 +26,7 @@ async def test_kill_with_deliveries_waiting_then_start(server_process: LiveServe
     await server_process.start()
     receiver = Receiver(always=500)
     await receiver.open()
-    added = await earshot(server_process, "add", receiver.url, "--types", "callstart,CALLSTOP")
+    added = await webhook(server_process, "add", receiver.url, "--types", "callstart,CALLSTOP")
     secret = added.split("secret ")[1].strip()
     async with asyncio.timeout(30):
         while not receiver.got:
@@ -43,7 +40,7 @@ async def test_kill_with_deliveries_waiting_then_start(server_process: LiveServe
     await server_process.command("CALLSTART", DEVICEID=556)
     await server_process.command("CALLSTOP", DEVICEID=556)
     async with asyncio.timeout(30):
-        while "0 waiting" in (listed := await earshot(server_process, "list")):
+        while "0 waiting" in (listed := await webhook(server_process, "list")):
             await asyncio.sleep(0.05)
     assert receiver.url in listed and "CALLSTART,CALLSTOP" in listed
     await _written(server_process, "556")
@@ -79,23 +76,23 @@ async def _settled(server: LiveServer) -> str:
     listed = ""
     async with asyncio.timeout(30):
         while "0 waiting" not in listed:
-            listed = await earshot(server, "list")
+            listed = await webhook(server, "list")
     return listed
 
 
 async def test_the_command_line(server_process: LiveServer) -> None:
     async with receiving() as receiver:
-        assert await earshot(server_process, "list") == ""
-        await earshot(server_process, "add", "ftp://a/", status=2)
-        await earshot(server_process, "add", receiver.url, "--types", "NOSUCH", status=2)
-        assert await earshot(server_process, "add", receiver.url, "--secret", "geheim") == "webhook 1 added\n"
-        assert await earshot(server_process, "test", "1") == "taken\n"
+        assert await webhook(server_process, "list") == ""
+        await webhook(server_process, "add", "ftp://a/", status=2)
+        await webhook(server_process, "add", receiver.url, "--types", "NOSUCH", status=2)
+        assert await webhook(server_process, "add", receiver.url, "--secret", "geheim") == "webhook 1 added\n"
+        assert await webhook(server_process, "test", "1") == "taken\n"
         assert receiver.types == ["WEBHOOKTEST"]
         receiver.always = 403
-        assert "HTTP 403" in await earshot(server_process, "test", "1", status=1)
-        await earshot(server_process, "switch", "1", "--off")
-        assert "1  off" in await earshot(server_process, "list")
-        assert await earshot(server_process, "dead") == ""
-        assert await earshot(server_process, "retry", "1") == "0 deliveries wait again\n"
-        await earshot(server_process, "remove", "1")
-        await earshot(server_process, "remove", "1", status=1)
+        assert "HTTP 403" in await webhook(server_process, "test", "1", status=1)
+        await webhook(server_process, "switch", "1", "--off")
+        assert "1  off" in await webhook(server_process, "list")
+        assert await webhook(server_process, "dead") == ""
+        assert await webhook(server_process, "retry", "1") == "0 deliveries wait again\n"
+        await webhook(server_process, "remove", "1")
+        await webhook(server_process, "remove", "1", status=1)
