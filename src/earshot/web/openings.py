@@ -45,8 +45,9 @@ class Openings:
 
     def begin(self, actor: Actor, record_id: int) -> None:
         """The page of the recording was opened: what is heard from now on is a new opening."""
-        key = (actor.kind, actor.user_id, actor.name, actor.address, "listened", record_id)
-        self._last.pop(key, None)
+        opened = (actor.kind, actor.user_id, actor.name, actor.address, "listened", record_id)
+        for key in [key for key in self._last if key[: len(opened)] == opened]:
+            del self._last[key]
 
     def _remember(self, key: tuple[object, ...], now: float) -> None:
         self._last[key] = now

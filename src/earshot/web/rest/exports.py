@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from earshot.api.exporting import ExportedFile, ExportJob, ExportKind
 from earshot.api.exports import owner_of
+from earshot.api.hearing import heard, may_hear
 from earshot.api.media import MediaReply
 from earshot.api.permissions import EXPORT, SYSTEM_STATUS
 from earshot.protocol.results import INVALID_FORMAT
@@ -89,14 +90,22 @@ class ExportJobs:
             raise Problem(400, "A password is for one recording as CAV", INVALID_FORMAT)
         rows = [await self._desk.recording(actor, record) for record in records]
         password = body.password.get_secret_value() if body.password else ""
-        job = ExportJob(rows=tuple(rows), kind=body.kind, format=body.format, password=password, owner=owner_of(actor))
+        job = ExportJob(
+            rows=tuple(rows),
+            kind=body.kind,
+            format=body.format,
+            password=password,
+            owner=owner_of(actor),
+            hears=may_hear(actor),
+        )
         try:
             begun = self._jobs.begin(job)
         except TooManyJobs:
             raise Problem(429, "Too many exports are kept; drop some", headers={"Retry-After": "60"}) from None
-        for record in records:
+        for row in rows:
             detail = {"format": body.format, "kind": body.kind, "encrypted": "yes" if password else ""}
-            await self._desk.context.audit.note(actor, "exported", f"recording {record}", **detail)
+            detail |= heard(actor, row)
+            await self._desk.context.audit.note(actor, "exported", f"recording {row.record_id}", **detail)
         return self._shown(begun)
 
     @route("GET", "/v1/exports", EXPORT, summary="List your exports")
