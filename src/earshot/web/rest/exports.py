@@ -13,9 +13,9 @@ from starlette.responses import Response
 
 from earshot.api.exporting import ExportedFile, ExportJob, ExportKind
 from earshot.api.exports import owner_of
-from earshot.api.hearing import heard, may_hear
+from earshot.api.hearing import heard, hidden_spans, may_hear
 from earshot.api.media import MediaReply
-from earshot.api.permissions import EXPORT, SYSTEM_STATUS
+from earshot.api.permissions import EXPORT, HEARING_BLACKOUTS, SYSTEM_STATUS
 from earshot.protocol.results import INVALID_FORMAT
 from earshot.web.replies import respond
 from earshot.web.rest.desk import Desk, who
@@ -149,6 +149,9 @@ class ExportJobs:
             raise Problem(STATUSES.get(job.label, 400), job.why, job.label)
         if job.file is None:
             raise Problem(409, "The export is not finished", headers={"Retry-After": "1"})
+        actor, rows = who(request), job.job.rows
+        if job.job.hears and not may_hear(actor) and any(hidden_spans(row.sealed) for row in rows):
+            raise Problem(403, f"What is hidden is in this file: it needs the permission {HEARING_BLACKOUTS}")
         made = job.file
         reply = MediaReply(
             media_type=made.media_type,
