@@ -200,8 +200,11 @@ async def as_a_person(desk: Desk, row: RecordingRow) -> None:
     await create_user(load(data_dir=desk.server.data_dir), "anna", "correct horse battery", admin=True)
     person = desk.client(**{"sec-fetch-site": "same-origin"})
     await person.post("/login", data={"username": "anna", "password": "correct horse battery"})
-    assert "blackout, kept and hidden" in (await person.get("/recordings/1")).text
-    assert loud(samples((await person.get(WAYS["page"])).content), row)
+    for _ in range(2):
+        assert "blackout, kept and hidden" in (await person.get("/recordings/1")).text
+        assert loud(samples((await person.get(WAYS["page"])).content), row)
+    entries = await SqlAudit(desk.inside.database).entries(AuditFilter(actor="anna", act="listened"), 10)
+    assert [one.details for one in entries] == [{"hidden": "heard"}] * 2, "each opening of the page is one"
 
 
 async def by_mail(desk: Desk, row: RecordingRow) -> None:

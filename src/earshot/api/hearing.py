@@ -22,6 +22,8 @@ from earshot.ports import RecordingRow, SealedRecording, Storage
 
 WAV: Final = "audio/wav"
 HEADER_BYTES: Final = 1 << 16
+HEARD: Final = "heard"
+"""What the audit trail has as `hidden` of an act that gave out hidden sound."""
 
 
 def may_hear(actor: Actor) -> bool:
@@ -38,7 +40,7 @@ def hidden_spans(sealed: SealedRecording, *, hears: bool = False) -> tuple[Span,
 def heard(actor: Actor, *rows: RecordingRow) -> dict[str, str]:
     """What the audit trail is to say besides, when the actor is given the sound of a recording: that hidden spans are
     in it."""
-    return {"hidden": "heard"} if may_hear(actor) and any(hidden_spans(row.sealed) for row in rows) else {}
+    return {"hidden": HEARD} if may_hear(actor) and any(hidden_spans(row.sealed) for row in rows) else {}
 
 
 def shown_to(actor: Actor, row: RecordingRow) -> RecordingRow:
