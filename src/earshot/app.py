@@ -223,6 +223,7 @@ class Server:
                 calllist_limit=settings.calllist_limit,
                 playback_links=settings.playback_links,
                 longest_blackout_us=int(settings.longest_blackout_s * 1_000_000),
+                hide_blackouts=settings.blackout_mode == "hide",
                 strict_locations=settings.strict_locations,
                 import_password_required=settings.import_password_required,
             ),

@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     longest_blackout_s: float = Field(
         3600.0, ge=0, description="A blackout that nobody stops ends after this many seconds; 0 for never."
     )
+    blackout_mode: Literal["remove", "hide"] = Field(
+        "remove",
+        description="What blackouts do: `remove` the sound for good, or `hide` it from all without HEARINGBLACKOUTS.",
+    )
     extension_pattern: str = Field(r"\d{2,6}", description="What an extension of ours looks like (a whole match).")
     disk_reserve_mb: int = Field(1024, ge=0, description="Below this much free disk no new recording begins.")
     seal_workers: int = Field(1, ge=1, le=64, description="Processes that seal finished calls.")

@@ -178,6 +178,6 @@ class Doors:
             terms=lambda: page_terms(context.preferences),
         )
 
-    async def _export(self, record_id: int, wanted: str) -> MediaReply | None:
+    async def _export(self, record_id: int, wanted: str, hears: bool) -> MediaReply | None:
         row = await self._house.store.recording(record_id)
-        return await media_of(self._house.context, row, wanted.upper()) if row is not None else None
+        return await media_of(self._house.context, row, wanted.upper(), hears=hears) if row is not None else None

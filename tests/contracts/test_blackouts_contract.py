@@ -1,7 +1,7 @@
 """What every `SealedMediaStore` must do, run against each of them."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -113,3 +113,14 @@ async def test_a_store_that_is_away_says_so() -> None:
     memory.unavailable = True
     with pytest.raises(StoreUnavailable):
         await MemoryBlackouts(memory).of_calls(["call-a"])
+
+
+async def test_a_marked_row_has_other_gaps_and_nothing_else(both: Both) -> None:
+    (ident,) = await save(both, sealed("a", 1000.0))
+    before = await both.store.recording(ident)
+    gaps = ((1.0, 2.0, "hidden"), (3.0, 4.5, "hold"))
+    assert await both.media.mark(ident, gaps)
+    row = await both.store.recording(ident)
+    assert row is not None and before is not None
+    assert row.sealed == replace(before.sealed, gaps=gaps)
+    assert not await both.media.mark(ident + 1, gaps)

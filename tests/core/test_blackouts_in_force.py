@@ -9,6 +9,7 @@ from tests.faults.core_parts import Core
 
 from earshot.core.blackouts import Blackouts, Removers
 from earshot.core.recovery import restore
+from earshot.engine.blackout_gaps import is_blacked_out, masks_of
 from earshot.engine.blackout_values import (
     Removal,
     StartAgentBlackout,
@@ -17,7 +18,6 @@ from earshot.engine.blackout_values import (
     StopBlackout,
 )
 from earshot.engine.inputs import LegFacts, SessionChanged, SessionClosed, SessionOpened, StartCall, StopCall
-from earshot.engine.masking import is_blacked_out, masks_of
 from earshot.engine.model import Call
 from earshot.ports import CoreAway
 from earshot.tasks import Spawner

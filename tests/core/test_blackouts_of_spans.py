@@ -10,8 +10,8 @@ from tests.core.test_blackouts_in_force import World
 from tests.faults.core_parts import Core
 
 from earshot.core.recovery import restore
+from earshot.engine.blackout_gaps import masks_of
 from earshot.engine.blackout_values import BlackOutSpan, Removal
-from earshot.engine.masking import masks_of
 from earshot.ports import CoreAway
 
 SECOND = 1_000_000

@@ -174,7 +174,7 @@ class World:
         self.asked.append(request)
         return self.answers.get(request.command.name) or ok(request)
 
-    async def export(self, record_id: int, wanted: str) -> MediaReply | None:
+    async def export(self, record_id: int, wanted: str, hears: bool) -> MediaReply | None:
         row = await self.store.recording(record_id)
         if row is None or not await self.storage.exists(row.sealed.object_name):
             return None

@@ -145,7 +145,11 @@ async def blackout_start(context: Context, request: Request) -> Result:
         context,
         request,
         lambda device, offset_us: StartBlackout(
-            device_id=device, instance=_instance(request), offset_us=offset_us, longest_us=longest_us
+            device_id=device,
+            instance=_instance(request),
+            offset_us=offset_us,
+            longest_us=longest_us,
+            hide=context.settings.hide_blackouts,
         ),
     )
 
@@ -194,6 +198,7 @@ def _starts(context: Context, meant: _Meant, offset_us: int) -> list[BlackoutInp
             phones=tuple(filter(None, agent.phones)) if agent is not None else (),
             offset_us=offset_us,
             longest_us=context.settings.longest_blackout_us,
+            hide=context.settings.hide_blackouts,
         )
         for key, (agent, devices) in meant.agents.items()
     ]

@@ -42,6 +42,7 @@ class AnswerSettings:
     calllist_limit: int = 1000
     playback_links: bool = True
     longest_blackout_us: int = 3_600_000_000
+    hide_blackouts: bool = False
     public_url: str = ""
     strict_locations: bool = False
     import_password_required: bool = False

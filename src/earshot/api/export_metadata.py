@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
+from earshot.api.hearing import hidden_spans
 from earshot.ports import RecordingRow
 
 NAMES: tuple[tuple[str, str], ...] = (
@@ -36,9 +37,10 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def facts(row: RecordingRow) -> dict[str, Any]:
-    """What is said of a recording."""
+def facts(row: RecordingRow, silent: Sequence[tuple[float, float]] = ()) -> dict[str, Any]:
+    """What is said of a recording; `silent` is what the asker does not hear of it (`earshot.api.hearing`)."""
     sealed, variables = row.sealed, row.sealed.variables
+    silenced = {"silenced": [{"start": start, "end": end} for start, end in silent]} if silent else {}
     return {
         "ident": row.record_id,
         "recording_time": sealed.recording_time,
@@ -71,14 +73,15 @@ def facts(row: RecordingRow) -> dict[str, Any]:
             }
             for leg in sealed.legs
         ],
+        **silenced,
     }
 
 
-def joined_facts(rows: Sequence[RecordingRow]) -> dict[str, Any]:
+def joined_facts(rows: Sequence[RecordingRow], *, hears: bool = False) -> dict[str, Any]:
     """What is said of recordings that were joined: each with the second at which it begins in the sound."""
     at, each = 0.0, []
     for row in rows:
-        each.append({"begins_at": round(at, 3), **facts(row)})
+        each.append({"begins_at": round(at, 3), **facts(row, hidden_spans(row.sealed, hears=hears))})
         at += row.sealed.duration_s
     return {"duration": round(at, 3), "recordings": each}
 

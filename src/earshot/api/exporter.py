@@ -19,8 +19,10 @@ from earshot.api.export_metadata import as_json, as_xml, facts, iso, joined_fact
 from earshot.api.export_queue import Work
 from earshot.api.export_workshop import Workshop
 from earshot.api.exporting import EXPORT_FORMATS, ExportedFile, ExportJob, ExportView
+from earshot.api.hearing import hidden_spans, wav_reply
 from earshot.api.media import MediaReply
 from earshot.clock import Clock
+from earshot.engine.blackout_gaps import WORDS
 from earshot.errors import OutOfDiskSpace
 from earshot.media.export_task import ExportTask, SourceFile, size_of
 from earshot.media.formats import CAV, FORMATS
@@ -121,14 +123,7 @@ class Exporter:
             sealed = job.rows[0].sealed
             if not await self._storage.exists(sealed.object_name):
                 raise FileNotFoundError(sealed.object_name)
-            return MediaReply(
-                media_type=media_type,
-                file_name=name,
-                object_name=sealed.object_name,
-                size=sealed.audio_size,
-                supports_range=True,
-                etag=sealed.audio_sha256,
-            )
+            return await wav_reply(self._storage, job.rows[0], name, hears=job.hears)
         claim = await self._claim(job)
         return MediaReply(
             media_type=media_type,
@@ -212,7 +207,10 @@ class Exporter:
         """The metadata documents of a CAV: one pair for a joined one, else one for each recording."""
         if job.format != CAV:
             return []
-        said = [joined_facts(job.rows)] if job.kind == "combined" else [facts(row) for row in job.rows]
+        if job.kind == "combined":
+            said = [joined_facts(job.rows, hears=job.hears)]
+        else:
+            said = [facts(row, hidden_spans(row.sealed, hears=job.hears)) for row in job.rows]
         return [(as_json(one), as_xml(one)) for one in said]
 
     async def _task(self, job: ExportJob, key: str, texts: list[tuple[str, str]], fetched: Path) -> ExportTask:
@@ -231,6 +229,7 @@ class Exporter:
                     metadata_xml=metadata_xml,
                     attached=tuple((name, str(path)) for name, path in attached),
                     name=name_at_place(row.sealed.object_name) if self._keyring is not None else "",
+                    silent=hidden_spans(row.sealed, hears=job.hears),
                 )
             )
         metadata, metadata_xml = texts[0] if texts and joined else ("", "")
@@ -276,8 +275,9 @@ def _key(job: ExportJob, texts: list[tuple[str, str]]) -> str:
     """What tells the file from all others: the media, the blackouts, the form, and what is said of them."""
     digest = hashlib.sha256(f"{job.kind}/{job.format}".encode())
     for row in job.rows:
-        blacked_out = [gap for gap in row.sealed.gaps if gap[2] == "blackout"]
-        digest.update(f"\n{row.record_id} {_stem(row)} {row.sealed.audio_sha256} {blacked_out}".encode())
+        blacked_out = [gap for gap in row.sealed.gaps if gap[2] in WORDS]
+        silent = hidden_spans(row.sealed, hears=job.hears)
+        digest.update(f"\n{row.record_id} {_stem(row)} {row.sealed.audio_sha256} {blacked_out} {silent}".encode())
     for pair in texts:
         digest.update("\0".join(pair).encode())
     return digest.hexdigest()[:48]

@@ -32,7 +32,8 @@ class ExportJob:
 
     `rows` are the recordings that the asker may have, complete rows where the metadata of a CAV matters; joined ones
     are put into ascending order of their numbers. `password` encrypts a CAV and nothing else. `owner` is who asks, so
-    that nobody's hundred jobs stand before another's one.
+    that nobody's hundred jobs stand before another's one; `hears` whether what blackouts hide is heard
+    (`earshot.api.hearing`), which needs complete rows too.
     """
 
     rows: tuple[RecordingRow, ...]
@@ -40,6 +41,7 @@ class ExportJob:
     format: str
     password: str = field(default="", repr=False)
     owner: str = ""
+    hears: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import structlog
 from earshot.actor import Actor
 from earshot.api.context import Context
 from earshot.api.exporting import ExportJob, ExportKind
+from earshot.api.hearing import heard, may_hear
 from earshot.api.media import MediaReply
 from earshot.api.recordings import UNIQUE_FIELDS
 from earshot.errors import BadInput, EarshotError, OutOfDiskSpace, StoreUnavailable
@@ -119,7 +120,14 @@ async def _answer(
     if encrypted and wanted != "CAV":
         log.info("encrypt_ignored", request_id=request.request_id, format=wanted, why="only CAV can be encrypted")
     password = request.get("PASSWORD") if encrypted and wanted == "CAV" else ""
-    job = ExportJob(rows=rows, kind=kind, format=wanted, password=password, owner=owner_of(request.actor))
+    job = ExportJob(
+        rows=rows,
+        kind=kind,
+        format=wanted,
+        password=password,
+        owner=owner_of(request.actor),
+        hears=may_hear(request.actor),
+    )
     try:
         reply = await exports.reply(job)
     except FileNotFoundError:
@@ -133,6 +141,7 @@ async def _answer(
     try:
         for row in rows:
             detail = {"format": wanted, "kind": kind, "encrypted": "yes" if password else ""}
+            detail |= heard(request.actor, row)
             await context.audit.note(request.actor, "exported", f"recording {row.record_id}", **detail)
     except StoreUnavailable as error:
         if reply.ranged is not None:
@@ -141,12 +150,13 @@ async def _answer(
     return reply
 
 
-async def media_of(context: Context, row: RecordingRow, wanted: str) -> MediaReply | None:
-    """The recording as `wanted` (a value of MEDIA_FORMAT); None when its media is gone. Raises ValueError for another,
-    EarshotError when it cannot be made now."""
+async def media_of(context: Context, row: RecordingRow, wanted: str, *, hears: bool = False) -> MediaReply | None:
+    """The recording as `wanted` (a value of MEDIA_FORMAT) for who `hears` what is hidden; None when its media is gone.
+    Raises ValueError for another, EarshotError when it cannot be made now."""
     if context.exports is None:
         raise EarshotError("exports are not running")
     try:
-        return await context.exports.reply(ExportJob(rows=(row,), kind="single", format=wanted, owner="player"))
+        job = ExportJob(rows=(row,), kind="single", format=wanted, owner="player", hears=hears)
+        return await context.exports.reply(job)
     except FileNotFoundError:
         return None

@@ -9,9 +9,9 @@ from earshot.api.events import Fields
 from earshot.api.live import CallState, LiveCall, LiveDevice, LiveLeg, LiveScreen, LiveSnapshot, ScreenStateWord
 from earshot.api.schedules import decided_now
 from earshot.api.variables import person_nodes, user_nodes
+from earshot.engine.blackout_gaps import is_blacked_out
 from earshot.engine.chat_values import Chat
 from earshot.engine.effects import Announce
-from earshot.engine.masking import is_blacked_out
 from earshot.engine.model import Call
 from earshot.engine.variables import CallVariables
 from earshot.ports import CoreLink, SealedRecording

@@ -27,8 +27,8 @@ class LiveLeg:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveCall:
     """A call in progress. `key` is that of the coming `FinishedCall`; `started_at` is in seconds since the epoch.
-    `blackout` says that one is open on it: its sound is thrown away. `decision` is what the schedules decided, as a
-    sentence."""
+    `blackout` says that one is open on it: its sound is thrown away, or hidden. `decision` is what the schedules
+    decided, as a sentence."""
 
     key: str
     device_id: str

@@ -48,6 +48,7 @@ class MediaReply:
             raise ValueError("ranged bytes have a known size")
 
 
-Exporter = Callable[[int, str], Awaitable[MediaReply | None]]
-"""`export(record_id, format)` gives recording `record_id` as `format` ("wav", "mp3", ...); None if there is none of
-that id or its media is gone. Raises ValueError for a format it does not know."""
+Exporter = Callable[[int, str, bool], Awaitable[MediaReply | None]]
+"""`export(record_id, format, hears)` gives recording `record_id` as `format` ("wav", "mp3", ...) for who `hears` what
+blackouts hide; None if there is none of that id or its media is gone. Raises ValueError for a format it does not
+know."""

@@ -71,6 +71,7 @@ CATALOGUE: tuple[Permission, ...] = (
         ("Allow Live Call Monitoring", "Listen to calls while they run, and see the windows of agents."),
         ("Allow Blackouts", "Begin and end blackouts in calls that run."),
         ("Allow Blackouts After the Fact", "Remove spans of time that are recorded already."),
+        ("Allow Hearing Blackouts", "Hear what blackouts hid from everybody else (Standard mode)."),
     ),
     *_section(
         "Coaching",
@@ -106,6 +107,7 @@ BOOKMARKING = "BOOKMARKING"
 LIVE_MONITORING = "LIVECALLMONITORING"
 BLACKOUTS = "BLACKOUTS"
 BLACKOUTS_AFTER = "BLACKOUTSAFTERTHEFACT"
+HEARING_BLACKOUTS = "HEARINGBLACKOUTS"
 VIEW_EVALUATIONS = "VIEWINGOFQAEVALUATIONS"
 PERFORM_EVALUATIONS = "PERFORMINGQAEVALUATIONS"
 REPORTING = "REPORTING"

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from earshot import __version__
+from earshot.engine.blackout_gaps import HIDDEN, WORDS
 from earshot.engine.variables import USER_FIELDS, CallVariables
 from earshot.ports import FinishedCall, RecordingRow
 
@@ -28,17 +29,18 @@ MEDIA_TYPES: Final = {"audio/wav": "audio/x-wav", "audio/mpeg": "audio/x-mp3"}
 CONTACT_CENTER: Final = "CC"
 """The extension that defines `role` of a party (draft-ietf-vcon-cc-extension)."""
 ROLES: Final = {"agent": "agent", "other": "customer"}
-BLACKOUT: Final = "blackout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """The sound of a recording: `body` to put it into the vCon, or `url` to point at it, with its hashes."""
+    """The sound of a recording: `body` to put it into the vCon, or `url` to point at it, with its hashes. `silent` are
+    the spans of it that are hidden from the asker (Standard mode)."""
 
     sha512: bytes
     sha256: bytes
     body: bytes | None = None
     url: str = ""
+    silent: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ def vcon(told: Conversation) -> dict[str, Any]:
     recorder = len(parties) - 1
     found: dict[str, Any] = {
         "vcon": SYNTAX,
-        "uuid": identifier(told.row, told.domain),
+        "uuid": identifier(told.row, told.domain, told.media.silent),
         "extensions": [CONTACT_CENTER],
         "created_at": date(told.created_at),
         "subject": f"Recording {told.row.record_id}",
@@ -83,11 +85,13 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def identifier(row: RecordingRow, domain: str) -> str:
+def identifier(row: RecordingRow, domain: str, silent: Sequence[tuple[float, float]] = ()) -> str:
     """The version 8 UUID of the draft: time as in version 7, and the SHA-1 of a DNS name, here a name below `domain`
-    for each recording and each state of its media. The same recording has the same, until it is altered."""
+    for each recording, each state of its media and what of it is `silent`. The same has the same, until it is
+    altered."""
     sealed = row.sealed
-    own = sha256(f"{sealed.key} {sealed.audio_sha256}".encode()).hexdigest()
+    without = f" without {tuple(silent)}" if silent else ""
+    own = sha256(f"{sealed.key} {sealed.audio_sha256}{without}".encode()).hexdigest()
     name = int.from_bytes(sha1(f"{own[:32]}.{domain}".encode(), usedforsecurity=False).digest()[:8], "big") >> 2
     moment = int(sealed.recording_time * 1000) & (2**48 - 1)
     return str(uuid.UUID(int=moment << 80 | 8 << 76 | int(own[:3], 16) << 64 | 2 << 62 | name))
@@ -172,7 +176,11 @@ def _report(told: Conversation) -> dict[str, Any]:
 
 def _attachments(told: Conversation, recorder: int) -> list[dict[str, Any]]:
     sealed = told.row.sealed
-    spans = [{"start": start, "end": end} for start, end, why in sealed.gaps if why == BLACKOUT]
+    spans = [
+        {"start": start, "end": end} | ({"kept": True} if why == HIDDEN else {})
+        for start, end, why in sealed.gaps
+        if why in WORDS
+    ]
     bodies: list[tuple[str, Any]] = [("call variables", _variables(sealed.variables))]
     if spans:
         bodies.append(("blackouts", spans))

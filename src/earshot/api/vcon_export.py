@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from earshot.actor import Actor
 from earshot.api.audit import AuditTrail
+from earshot.api.hearing import heard, hidden_spans, may_hear, shown_to, sound_of
 from earshot.api.vcon import Conversation, Media, signed, vcon
 from earshot.clock import Clock
 from earshot.errors import BadInput
@@ -46,7 +47,8 @@ class VconDesk:
             raise BadInput("a link needs the setting public_url")
         if not link and row.sealed.audio_size > LARGEST_INLINE:
             raise BadInput(f"the media has more than {LARGEST_INLINE} bytes: ask for a link")
-        media = await self._media(row, link=link)
+        media = await self._media(row, link=link, hears=may_hear(actor))
+        row = shown_to(actor, row)
         told = Conversation(
             row=row,
             media=media,
@@ -57,16 +59,17 @@ class VconDesk:
         )
         document = vcon(told)
         form = {"form": "link" if link else "inline", "signed": "yes" if sign else ""}
+        form |= heard(actor, row)
         await self.audit.note(actor, "exported", f"recording {row.record_id}", format="VCON", **form)
         if sign:
             key, chain = self.signing()
             return signed(document, key, chain)
         return document
 
-    async def _media(self, row: RecordingRow, *, link: bool) -> Media:
+    async def _media(self, row: RecordingRow, *, link: bool, hears: bool) -> Media:
         long, short, body = sha512(), sha256(), bytearray()
         try:
-            async for chunk in self.storage.read(row.sealed.object_name):
+            async for chunk in sound_of(self.storage, row.sealed, hidden_spans(row.sealed, hears=hears)):
                 long.update(chunk)
                 short.update(chunk)
                 if not link:
@@ -80,6 +83,7 @@ class VconDesk:
             sha512=long.digest(),
             sha256=short.digest(),
             body=None if link else bytes(body),
+            silent=hidden_spans(row.sealed, hears=hears),
             url=url if link else "",
         )
 

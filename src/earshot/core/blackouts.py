@@ -37,8 +37,8 @@ EARLY_S = 0.0005
 class Removers:
     """`journal(leg, from_us, to_us)` overwrites in the journal what a leg heard (KeyError: nothing is kept of it).
     `released(from_us, to_us)` overwrites what sealed calls left in it. `synced` makes the journal durable.
-    `stored(call)` waits until an ended call has its rows. `sealed` silences sealed recordings and gives how many the
-    removal reaches. `patience_s` is how long a command waits for all that."""
+    `stored(call)` waits until an ended call has its rows. `sealed` silences sealed recordings, or marks them where the
+    sound is kept, and gives how many the removal reaches. `patience_s` is how long a command waits for all that."""
 
     journal: Callable[[int, int, int], Awaitable[int]]
     released: Callable[[int, int], Awaitable[int]]
@@ -143,7 +143,7 @@ class Blackouts:
     async def _try(self, removal: Removal) -> None:
         places = 0
         left_behind = False
-        for leg in removal.legs:
+        for leg in () if removal.hide else removal.legs:
             try:
                 places += await self._removers.journal(leg, removal.from_us, removal.until_us)
             except KeyError:
@@ -151,6 +151,7 @@ class Blackouts:
         for key in removal.calls:
             await self._removers.stored(key)
         sealed = await self._removers.sealed(removal)
-        if sealed or left_behind:
+        if (sealed or left_behind) and not removal.hide:
             places += await self._removers.released(removal.from_us, removal.until_us)
-        log.info("blackout_removed_sound", removal=removal.number, packets=places, sealed_recordings=sealed)
+        what = "blackout_hid_sound" if removal.hide else "blackout_removed_sound"
+        log.info(what, removal=removal.number, packets=places, sealed_recordings=sealed)

@@ -1,4 +1,5 @@
-"""Blackouts that reach into sealed recordings: the media are written anew with silence, and their rows say so.
+"""Blackouts that reach into sealed recordings: the media are written anew with silence, and their rows say so. Of one
+that only hides, the rows alone say it.
 
 Here: which recordings, and the order of steps. Not here: samples (media.silencing) and statements. The one rule: every
 step may be done again: media first, then the row, so that a crash in between leaves work to be repeated and no secret.
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import structlog
 
+from earshot.engine.blackout_gaps import HIDDEN, WHY
 from earshot.engine.blackout_values import Removal
-from earshot.engine.masking import WHY
 from earshot.media.silencing import silence_wav
 from earshot.media.spans import Span, merged
 from earshot.ports import Storage
@@ -40,6 +41,10 @@ class Rewritten:
     after: str
 
 
+async def _unnoted(record_id: int, span: Span, sha256: str) -> None:
+    """Nobody keeps an audit trail."""
+
+
 async def _nowhere(rewritten: Sequence[SealedMedia]) -> None:
     """Recordings lie in one place alone."""
 
@@ -47,6 +52,7 @@ async def _nowhere(rewritten: Sequence[SealedMedia]) -> None:
 class Resealing:
     """`elsewhere` is awaited with what was rewritten: it sees to all other places where that lies.
 
+    `hidden` is told of each recording that is to be marked, before its row is: number, span, SHA-256 of the media.
     `noted` is told of each recording that was rewritten, before its row is. With a `keyring` media are written
     encrypted, with a fresh key each time, and the storage destroys the one before."""
 
@@ -63,13 +69,16 @@ class Resealing:
         self._work = work
         self._noted = noted
         self._keyring = keyring
+        self.hidden: Callable[[int, Span, str], Awaitable[None]] = _unnoted
         self.elsewhere: Callable[[Sequence[SealedMedia]], Awaitable[None]] = _nowhere
         self._one_at_a_time = asyncio.Lock()
 
     async def remove(self, removal: Removal) -> int:
-        """Silence the span in every sealed recording it reaches; gives how many it reaches, those included that were
-        sealed with it. Raises StoreUnavailable, OSError, BadInput."""
+        """Silence the span in every sealed recording it reaches, or with `hide` mark it there; gives how many it
+        reaches, those included that were sealed with it. Raises StoreUnavailable, OSError, BadInput."""
         async with self._one_at_a_time:
+            if removal.hide:
+                return sum([await self._mark(media, removal) for media in await self._reached(removal)])
             done = [media for media in await self._reached(removal) if await self._rewrite(media, removal)]
             await self.elsewhere(done)
             return len(done)
@@ -84,13 +93,26 @@ class Resealing:
             found += await self._store.of_agent(agent_id, removal.phones, removal.devices, since, until)
         return list({media.record_id: media for media in found}.values())
 
+    async def _mark(self, media: SealedMedia, removal: Removal) -> bool:
+        """Say in the row that the span is hidden; False for a recording that the span does not reach."""
+        start_s, end_s = _within(media, removal)
+        if end_s <= start_s:
+            return False
+        spans = [(start, end) for start, end, why in media.gaps if why == HIDDEN]
+        if not _covered(spans, start_s, end_s):
+            spans = merged([*spans, (start_s, end_s)], TOUCHING_S)
+            others = [gap for gap in media.gaps if gap[2] != HIDDEN]
+            await self.hidden(media.record_id, (start_s, end_s), media.audio_sha256)
+            gaps = tuple(sorted([*others, *((start, end, HIDDEN) for start, end in spans)]))
+            return await self._store.mark(media.record_id, gaps)
+        return True
+
     async def _rewrite(self, media: SealedMedia, removal: Removal) -> bool:
-        start_s = max(removal.from_us / MICROSECONDS - media.recording_time, 0.0)
-        end_s = min(removal.until_us / MICROSECONDS - media.recording_time, media.duration_s)
+        start_s, end_s = _within(media, removal)
         if end_s <= start_s:
             return False
         hidden = [(start, end) for start, end, why in media.gaps if why == WHY]
-        if any(start <= start_s + TOUCHING_S and end >= end_s - TOUCHING_S for start, end in hidden):
+        if _covered(hidden, start_s, end_s):
             return True  # it was sealed with this blackout
         hidden = merged([*hidden, (start_s, end_s)], TOUCHING_S)
         target = self._work / f"blackout-{removal.number}-{media.record_id}.wav"
@@ -148,3 +170,13 @@ class Resealing:
             async for chunk in self._storage.read(media.object_name):
                 file.write(chunk)
         return fetched
+
+
+def _within(media: SealedMedia, removal: Removal) -> Span:
+    """The removal's span in seconds from the start of the recording; empty or less when it lies outside."""
+    start_s = max(removal.from_us / MICROSECONDS - media.recording_time, 0.0)
+    return start_s, min(removal.until_us / MICROSECONDS - media.recording_time, media.duration_s)
+
+
+def _covered(spans: Sequence[Span], start_s: float, end_s: float) -> bool:
+    return any(start <= start_s + TOUCHING_S and end >= end_s - TOUCHING_S for start, end in spans)

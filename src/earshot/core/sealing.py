@@ -7,7 +7,7 @@ start does the call again from the first step and arrives at the same files and 
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import BrokenExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,14 +17,15 @@ from typing import TypeVar
 import structlog
 
 from earshot.core.recorder import Recorder
+from earshot.core.seal_gaps import gaps_of
 from earshot.core.seal_job import LegJob, Sealed, SealJob
 from earshot.core.verdicts import verdict_of
+from earshot.engine.blackout_gaps import hidden_of, masks_of
 from earshot.engine.directory import Agent
-from earshot.engine.masking import WHY, is_blackout, masks_of
 from earshot.engine.model import Call, Recording
 from earshot.errors import StoreUnavailable
 from earshot.journal.format import ChainPointer
-from earshot.media.render import Gap, Limits
+from earshot.media.render import Limits
 from earshot.ports import FinishedCall, SealedRecording, Storage, Store
 from earshot.tasks import Spawner
 from earshot.vault.keyring import Keyring
@@ -88,6 +89,7 @@ class Sealing:
         self._attempts: Counter[str] = Counter()
         self._store_is_away = False
         self._masks: dict[str, tuple[tuple[int, int], ...]] = {}
+        self._hidden: dict[str, tuple[tuple[int, int], ...]] = {}
         self._awaited: dict[str, list[asyncio.Future[None]]] = {}
         self.failing: dict[str, str] = {}
         self.on_saved: list[Callable[[], Awaitable[None]]] = []
@@ -165,7 +167,7 @@ class Sealing:
         packets = 0
         warnings: tuple[str, ...] = ()
         too_short = False
-        self._masks[call.key] = masks_of(call)
+        self._masks[call.key], self._hidden[call.key] = masks_of(call), hidden_of(call)
         call.decided = self._recorder.judge(call)
         for recording in call.recordings:
             if not recording.object_name or not any(one.kept for one in call.attachments):
@@ -241,16 +243,6 @@ class Sealing:
         rendered = done.rendered
         assert rendered is not None
         agent = self._agent(call)
-        known = [
-            (max(gap.from_us, job.start_us), min(gap.until_us or job.stop_us, job.stop_us), gap.why.split()[0])
-            for gap in call.gaps
-            if not is_blackout(gap)
-        ]
-        known_s = {
-            ((start - job.start_us) / MICROSECONDS, (stop - job.start_us) / MICROSECONDS, why)
-            for start, stop, why in known
-            if stop > start
-        }
         return SealedRecording(
             key=f"{call.key}/{recording.part}",
             call_key=call.key,
@@ -270,7 +262,7 @@ class Sealing:
             peaks=rendered.peaks,
             peaks_per_second=rendered.peaks_per_second,
             legs=rendered.leg_figures,
-            gaps=_gaps(rendered.gaps, known_s),
+            gaps=gaps_of(call, job, rendered.gaps),
             ended_by=call.ended_by,
         )
 
@@ -299,10 +291,13 @@ class Sealing:
 
     def _again_if_blacked_out(self, batch: list[FinishedCall]) -> list[FinishedCall]:
         """The batch without the calls of which a blackout has taken more since they were rendered: once more."""
-        stale = [one for one in batch if masks_of(self._recorder.state.calls[one.key]) != self._masks[one.key]]
+        stale = [one for one in batch if self._blacked_out_more(self._recorder.state.calls[one.key])]
         for one in stale:
             self._waiting.put_nowait(one.key)
         return [one for one in batch if one not in stale]
+
+    def _blacked_out_more(self, call: Call) -> bool:
+        return masks_of(call) != self._masks[call.key] or hidden_of(call) != self._hidden[call.key]
 
     async def _save(self, batch: list[FinishedCall]) -> None:
         stored: list[tuple[int, ...]] | None = None
@@ -326,6 +321,7 @@ class Sealing:
     def _forget(self, key: str) -> None:
         self.failing.pop(key, None)
         self._masks.pop(key, None)
+        self._hidden.pop(key, None)
         del self._attempts[key]
         self._open.discard(key)
         for waiting in self._awaited.pop(key, ()):
@@ -380,17 +376,3 @@ def is_too_short(call: Call, recording: Recording) -> bool:
         return False
     began_us = min((one.from_us for one in call.attachments if one.kept), default=recording.from_us)
     return recording.until_us - max(began_us, recording.from_us) < least_s * MICROSECONDS
-
-
-def _gaps(found: Iterable[Gap], known: set[Gap]) -> tuple[Gap, ...]:
-    """The gaps of a recording: those whose reason is known, blackouts, and what they do not explain of the others."""
-    found = tuple(found)
-    known = known | {gap for gap in found if gap[2] == WHY}
-    return tuple(sorted({*known, *(gap for gap in found if not _explained(gap, known))}))
-
-
-def _explained(gap: tuple[float, float, str], known: Iterable[tuple[float, float, str]]) -> bool:
-    """Whether most of a gap that was found in the sound is one whose reason is known: a restart is no hold."""
-    start, stop, _ = gap
-    overlaps = (min(stop, until) - max(start, since) for since, until, _ in known)
-    return sum(overlap for overlap in overlaps if overlap > 0) > (stop - start) / 2

@@ -16,12 +16,13 @@ from earshot.engine.blackouts import Span
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartBlackout:
     """BLACKOUTSTART, its device resolved. `instance` None means the last call on the device; `offset_us` is TIMEOFFSET;
-    `longest_us` bounds it (0: does not)."""
+    `longest_us` bounds it (0: does not); `hide` keeps the sound for those permitted (Standard mode)."""
 
     device_id: str
     instance: str | None = None
     offset_us: int = 0
     longest_us: int = 0
+    hide: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +37,14 @@ class StopBlackout:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAgentBlackout:
     """AGENTBLACKOUTSTART. `agent` is the key under which it is stopped: `agent USERID`, or `device DEVICEID` where no
-    agent is known. `phones` are the agent's numbers; `devices` are where the agent is now."""
+    agent is known. `phones` are the agent's numbers; `devices` are where the agent is now. Else as `StartBlackout`."""
 
     agent: str
     devices: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
     offset_us: int = 0
     longest_us: int = 0
+    hide: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,8 @@ class Blackout:
 class Removal:
     """What was heard in [from_us, until_us) is to be removed from `legs` in the journal, from the sealed recordings of
     `calls`, and from those of the agent of that key, `phones` and `devices`. `last_of` is a device whose last call (of
-    that `instance`) is meant, when the core has forgotten it already."""
+    that `instance`) is meant, when the core has forgotten it already. With `hide` nothing is removed: sealed recordings
+    are marked instead."""
 
     number: int
     from_us: int
@@ -151,3 +154,4 @@ class Removal:
     devices: dict[str, str] = field(default_factory=dict)
     last_of: str = ""
     instance: str | None = None
+    hide: bool = False

@@ -1,14 +1,15 @@
 """Rules of blackouts: whom they cover, which legs are masked, what must be removed, and when they end.
 
 A blackout of a call ends with it; one of an agent covers every call of that agent until its stop or its limit. A call
-that is covered has a gap "blackout KEY", open while it lasts. The one rule: a leg is masked before it is kept, and
-what was written before masking could begin is removed.
+that is covered has a gap of it (blackout_gaps), open while it lasts. The one rule: a leg is masked before it is kept,
+and what was written before masking could begin is removed; unless the blackout only hides.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
 from earshot.engine import blackouts
+from earshot.engine.blackout_gaps import AFTER_THE_FACT, is_blackout, is_masked, key_of, why_of
 from earshot.engine.blackout_values import (
     Blackout,
     BlackoutsDue,
@@ -29,27 +30,6 @@ from earshot.engine.effects import Announce, DropLeg, Effect, KeepLeg, SealCall
 from earshot.engine.model import Call, Gap, State
 from earshot.engine.variables import CallVariables
 
-WHY = "blackout"
-AFTER_THE_FACT = "after the fact"
-"""The key of what a person had removed of a recording."""
-
-
-def is_blackout(gap: Gap) -> bool:
-    """Whether the gap is a blackout's."""
-    return gap.why.startswith(WHY)
-
-
-def is_blacked_out(call: Call) -> bool:
-    """Whether a blackout is open on the call now."""
-    return any(gap.until_us is None and is_blackout(gap) for gap in call.gaps)
-
-
-def masks_of(call: Call) -> tuple[tuple[int, int], ...]:
-    """The (from, until) of a call's blackouts, sorted; one that is still open ends with the call."""
-    last_us = call.stopped_us or call.started_us
-    return tuple(sorted((gap.from_us, gap.until_us or last_us) for gap in call.gaps if is_blackout(gap)))
-
-
 # --- what is told ---------------------------------------------------------------------------------------------------
 
 
@@ -58,7 +38,7 @@ def start_blackout(state: State, told: StartBlackout, now_us: int) -> list[Effec
     moment_us = now_us + told.offset_us
     if call is None:
         return _black_out_ended(state, told, moment_us, now_us)
-    return _start(state, Blackout(key=f"call {call.key}"), moment_us, now_us, told.longest_us)
+    return _start(state, Blackout(key=f"call {call.key}"), moment_us, now_us, told)
 
 
 def _black_out_ended(state: State, told: StartBlackout, from_us: int, now_us: int) -> list[Effect]:
@@ -67,11 +47,16 @@ def _black_out_ended(state: State, told: StartBlackout, from_us: int, now_us: in
         return []
     call = state.ended_call(told.device_id, told.instance)
     if call is not None:
-        span = Span(from_us=from_us, until_us=now_us)
+        span = Span(from_us=from_us, until_us=now_us, hide=told.hide)
         return _remove(state, span, now_us, _cover(call, f"call {call.key}", span, now_us))
     number = _next_removal(state)
     state.removals[number] = Removal(
-        number=number, from_us=from_us, until_us=now_us, last_of=told.device_id, instance=told.instance
+        number=number,
+        from_us=from_us,
+        until_us=now_us,
+        last_of=told.device_id,
+        instance=told.instance,
+        hide=told.hide,
     )
     return [RemoveSound(number=number)]
 
@@ -84,7 +69,7 @@ def stop_blackout(state: State, told: StopBlackout, now_us: int) -> list[Effect]
 def start_agent_blackout(state: State, told: StartAgentBlackout, now_us: int) -> list[Effect]:
     aliases = {name: state.devices[name].alias if name in state.devices else "" for name in told.devices}
     fresh = Blackout(key=told.agent, phones=told.phones, devices=aliases)
-    return _start(state, fresh, now_us + told.offset_us, now_us, told.longest_us)
+    return _start(state, fresh, now_us + told.offset_us, now_us, told)
 
 
 def stop_agent_blackout(state: State, told: StopAgentBlackout, now_us: int) -> list[Effect]:
@@ -127,13 +112,15 @@ BLACKOUT_RULES: dict[type[Any], Any] = {
 # --- begin and end --------------------------------------------------------------------------------------------------
 
 
-def _start(state: State, fresh: Blackout, moment_us: int, now_us: int, longest_us: int) -> list[Effect]:
+def _start(
+    state: State, fresh: Blackout, moment_us: int, now_us: int, told: StartBlackout | StartAgentBlackout
+) -> list[Effect]:
     blackout = state.blackouts.setdefault(fresh.key, fresh)
     if blackout is not fresh:
         blackout.phones = tuple(dict.fromkeys((*blackout.phones, *fresh.phones)))
         blackout.devices.update(fresh.devices)
     _index(state, blackout)
-    span = blackouts.start(blackout.spans, moment_us, now_us, longest_us)
+    span = blackouts.start(blackout.spans, moment_us, now_us, told.longest_us, told.hide)
     effects: list[Effect] = []
     if span is not None and span.begun:  # it reaches further back than before
         effects += _begin(state, blackout, span, now_us)
@@ -163,8 +150,8 @@ def _advance(state: State, blackout: Blackout, now_us: int) -> list[Effect]:
         if end_us is not None and end_us <= now_us:
             blackout.spans.remove(span)
             effects.append(_announce(state, "BLACKOUTSTOP", blackout))
-            if not any(other.begun for other in blackout.spans):
-                _close(_covered(state, blackout), blackout.key, now_us)
+            if not any(other.begun and other.hide == span.hide for other in blackout.spans):
+                _close(_covered(state, blackout), why_of(span, blackout.key), now_us)
     if not blackout.spans:
         _forget(state, blackout)
     due_us = blackouts.next_due(blackout.spans)
@@ -185,7 +172,7 @@ def _cover(call: Call, key: str, span: Span, now_us: int) -> dict[int, None]:
     begin_us = min((one.from_us for one in call.attachments), default=call.started_us)
     if stopped_us is not None and stopped_us <= span.from_us:
         return {}
-    why = f"{WHY} {key}"
+    why = why_of(span, key)
     open_gap = next((gap for gap in call.gaps if gap.why == why and gap.until_us is None), None)
     if open_gap is not None:
         open_gap.from_us = min(open_gap.from_us, span.from_us)
@@ -225,6 +212,7 @@ def _remove(
         agent=blackout.key if blackout is not None and of_agent else "",
         phones=blackout.phones if blackout is not None else (),
         devices=dict(blackout.devices) if blackout is not None else {},
+        hide=span.hide,
     )
     return [RemoveSound(number=number)]
 
@@ -234,10 +222,10 @@ def _next_removal(state: State) -> int:
     return state.number
 
 
-def _close(calls: Iterable[Call], key: str, now_us: int) -> None:
+def _close(calls: Iterable[Call], why: str, now_us: int) -> None:
     for call in calls:
         for gap in call.gaps:
-            if gap.until_us is None and gap.why == f"{WHY} {key}":
+            if gap.until_us is None and gap.why == why:
                 gap.until_us = now_us
 
 
@@ -350,17 +338,17 @@ def _attribute(state: State, call: Call, now_us: int) -> list[Effect]:
     effects: list[Effect] = []
     now_covering = {blackout.key: blackout for blackout in _of_call(state, call)}
     for gap in call.gaps:
-        key = gap.why.removeprefix(f"{WHY} ")
-        other = is_blackout(gap) and gap.until_us is None and not key.startswith("call ")
+        key = key_of(gap)
+        other = key and gap.until_us is None and not key.startswith("call ")
         if other and key not in now_covering:
             gap.until_us = now_us
     has = {gap.why for gap in call.gaps if gap.until_us is None}
     for blackout in now_covering.values():
-        span = next((one for one in blackout.spans if one.begun), None)
-        if span is not None and f"{WHY} {blackout.key}" not in has:
-            legs = _cover(call, blackout.key, span, now_us)
-            earlier = Span(from_us=max(span.from_us, call.started_us), until_us=now_us)
-            effects += _remove(state, earlier, now_us, legs)
+        for span in {one.hide: one for one in reversed(blackout.spans) if one.begun}.values():
+            if why_of(span, blackout.key) not in has:
+                legs = _cover(call, blackout.key, span, now_us)
+                earlier = Span(from_us=max(span.from_us, call.started_us), until_us=now_us, hide=span.hide)
+                effects += _remove(state, earlier, now_us, legs)
     return effects
 
 
@@ -368,7 +356,7 @@ def _with_masks(state: State, touched: list[Call], effects: list[Effect]) -> lis
     """The effects with legs unmasked after they are dropped, and masked before they are kept."""
     wanted: dict[int, bool] = {}
     for call in touched:
-        hidden = is_blacked_out(call)
+        hidden = is_masked(call)
         for one in call.attachments:
             if one.until_us is None:
                 wanted[one.facts.leg] = wanted.get(one.facts.leg, False) or hidden

@@ -5,6 +5,7 @@ make before it makes them, and memory holds a block however long the recordings 
 """
 
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from earshot.media.formats.cav.container import AUDIO, METADATA, METADATA_XML, C
 from earshot.media.formats.sound import COPY_BYTES, Sound, WavFile, shape_of
 from earshot.media.formats.wav_header import WavInfo, read_wav_info
 from earshot.media.formats.zip import Member, ZipLayout
+from earshot.media.hiding import SilencedFile
 from earshot.vault.files import create, opened, plain_size, written_upto
 from earshot.vault.keyring import Keyring
 
@@ -28,7 +30,7 @@ Report = Callable[[int], None]
 class SourceFile:
     """A sealed recording: where its WAV lies, the SHA-256 it was sealed with, and for a CAV its metadata and what else
     belongs to it as (name in the CAV, path). `entry` is its name in a ZIP, without an ending; `name` the object that
-    its file is, where that is known."""
+    its file is, where that is known. `silent` are the spans that the asker does not hear, in seconds."""
 
     record_id: int
     path: str
@@ -38,6 +40,7 @@ class SourceFile:
     metadata_xml: str = ""
     attached: tuple[tuple[str, str], ...] = ()
     name: str = ""
+    silent: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,18 @@ class ExportTask:
         return Keyring(tuple(map(bytes.fromhex, self.master_keys))) if self.master_keys else None
 
     def opened(self, source: SourceFile) -> BinaryIO:
-        """A source, to be read. Raises OSError, Altered, WrongKey."""
+        """A source as the asker hears it, to be read once. Raises OSError, Altered, WrongKey, BadInput."""
+        file = self.as_sealed(source)
+        if not source.silent:
+            return file
+        try:
+            return io.BufferedReader(SilencedFile(file, source.silent), COPY_BYTES)
+        except BaseException:
+            file.close()
+            raise
+
+    def as_sealed(self, source: SourceFile) -> BinaryIO:
+        """The file itself, whoever asks: to be compared with what was sealed. Raises OSError, Altered, WrongKey."""
         return opened(Path(source.path), self.keyring, source.name)
 
     def to_json(self) -> bytes:
@@ -77,7 +91,13 @@ class ExportTask:
         """The task of such a line."""
         said: dict[str, Any] = json.loads(line)
         sources = [
-            SourceFile(**{**one, "attached": tuple((name, path) for name, path in one["attached"])})
+            SourceFile(
+                **{
+                    **one,
+                    "attached": tuple((name, path) for name, path in one["attached"]),
+                    "silent": tuple((start, end) for start, end in one["silent"]),
+                }
+            )
             for one in said.pop("sources")
         ]
         return cls(sources=tuple(sources), master_keys=tuple(said.pop("master_keys")), **said)
@@ -124,8 +144,13 @@ class _Heard:
     def __init__(self) -> None:
         self.altered: set[int] = set()
 
-    def compare(self, source: SourceFile, sha256: str) -> None:
-        """The hash of what was read against that of what was sealed."""
+    def compare(self, task: ExportTask, source: SourceFile, sha256: str) -> None:
+        """The hash of what was read against that of what was sealed; what was silenced on the way is read again."""
+        if source.silent:
+            digest = hashlib.sha256()
+            for piece in _copied(task.as_sealed(source)):
+                digest.update(piece)
+            sha256 = digest.hexdigest()
         if source.sha256 and sha256 != source.sha256:
             self.altered.add(source.record_id)
 
@@ -186,7 +211,7 @@ def _opened(task: ExportTask, sources: Sequence[SourceFile], heard: _Heard) -> I
         with task.opened(source) as file:
             wav = WavFile(file)
             yield wav
-            heard.compare(source, wav.sha256())
+            heard.compare(task, source, wav.sha256())
 
 
 def _contents(
@@ -198,7 +223,7 @@ def _contents(
     contents = [_text(name, text) for name, text in zip((METADATA, METADATA_XML), texts, strict=True)]
     if len(sources) == 1:
         size = plain_size(Path(first.path), task.keyring)
-        contents.append(Content(AUDIO, size, lambda: _as_sealed(task, first, heard)))
+        contents.append(Content(AUDIO, size, lambda: _as_heard(task, first, heard)))
     else:
         size = wav_size(shape_of(infos))
         contents.append(Content(AUDIO, size, lambda: _sound(task, sources, infos, heard)))
@@ -220,13 +245,13 @@ def _copied(opened_file: BinaryIO) -> Iterator[bytes]:
             yield piece
 
 
-def _as_sealed(task: ExportTask, source: SourceFile, heard: _Heard) -> Iterator[bytes]:
-    """The file byte for byte."""
+def _as_heard(task: ExportTask, source: SourceFile, heard: _Heard) -> Iterator[bytes]:
+    """The file byte for byte, but for what the asker does not hear."""
     digest = hashlib.sha256()
     for piece in _copied(task.opened(source)):
         digest.update(piece)
         yield piece
-    heard.compare(source, digest.hexdigest())
+    heard.compare(task, source, digest.hexdigest())
 
 
 def _write_zip(task: ExportTask, out: BinaryIO, heard: _Heard, report: Report) -> None:

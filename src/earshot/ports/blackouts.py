@@ -56,3 +56,7 @@ class SealedMediaStore(Protocol):
         """Say in the row what its media are now; False if there is no such row any more, or if its media lie elsewhere
         than at `object_name` by now."""
         ...
+
+    async def mark(self, record_id: int, gaps: tuple[tuple[float, float, str], ...]) -> bool:
+        """Put `gaps` in the place of those in the row, whose media stay as they are; False if there is no such row."""
+        ...

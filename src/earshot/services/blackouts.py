@@ -6,6 +6,7 @@ from earshot.actor import SYSTEM
 from earshot.core.blackouts import Blackouts, Removers
 from earshot.core.elsewhere import Elsewhere
 from earshot.core.resealing import Resealing, Rewritten
+from earshot.media.spans import Span
 from earshot.services import House
 from earshot.services.ledger import log_rewriting
 from earshot.store.sql.blackouts import SqlBlackouts
@@ -31,11 +32,18 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         if house.context.exports is not None:
             house.context.exports.forget(rewritten.before)
 
+    async def hidden(record_id: int, span: Span, sha256: str) -> None:
+        told = {"reason": "blackout", "span": f"{span[0]:.3f}-{span[1]:.3f}"}
+        await house.context.audit.note(SYSTEM, "hidden", f"recording {record_id}", **told)
+        if house.context.exports is not None:
+            house.context.exports.forget(sha256)
+
     resealing = Resealing(SqlBlackouts(house.database), house.storage, house.folders.work, noted, house.keyring)
     elsewhere = Elsewhere(
         SqlBlackouts(house.database), SqlRetention(house.database), house.storage, house.folders.work, house.keyring
     )
     resealing.elsewhere = elsewhere.renew
+    resealing.hidden = hidden
     house.routes += BlackoutPages(house.context).routes()
     removers = Removers(
         journal=house.upkeep.redact,

@@ -76,3 +76,12 @@ class MemoryBlackouts:
         )
         self._store._recordings[record_id] = (changed, warnings)
         return True
+
+    async def mark(self, record_id: int, gaps: tuple[tuple[float, float, str], ...]) -> bool:
+        """See `SealedMediaStore.mark`."""
+        self._store._answer()
+        if record_id not in self._store._recordings:
+            return False
+        sealed, warnings = self._store._recordings[record_id]
+        self._store._recordings[record_id] = (replace(sealed, gaps=gaps), warnings)
+        return True

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from earshot.actor import Actor
 from earshot.api.audit import AuditTrail
+from earshot.api.hearing import HEARD
 from earshot.clock import Clock
 from earshot.web.replies import ONE_RANGE
 
@@ -45,8 +46,9 @@ class Openings:
 
     def begin(self, actor: Actor, record_id: int) -> None:
         """The page of the recording was opened: what is heard from now on is a new opening."""
-        key = (actor.kind, actor.user_id, actor.name, actor.address, "listened", record_id)
-        self._last.pop(key, None)
+        opened = (actor.kind, actor.user_id, actor.name, actor.address, "listened", record_id)
+        for heard in ((), (HEARD,)):
+            self._last.pop((*opened, *heard), None)
 
     def _remember(self, key: tuple[object, ...], now: float) -> None:
         self._last[key] = now

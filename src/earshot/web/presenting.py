@@ -20,7 +20,13 @@ WARNING_WORDS: Final = {
     "lenient": ("Lenient", "The signalling broke its standard and was accepted all the same."),
     "interrupted": ("Interrupted", "The recorder was down during a part of the call."),
 }
-GAP_WORDS: Final = {"loss": "packets lost", "hold": "on hold", "restart": "recorder restarted", "blackout": "blackout"}
+GAP_WORDS: Final = {
+    "loss": "packets lost",
+    "hold": "on hold",
+    "restart": "recorder restarted",
+    "blackout": "blackout",
+    "hidden": "blackout, kept and hidden",
+}
 SIDE_WORDS: Final = {"agent": "Agent", "other": "Other party", "mixed": "Both, mixed"}
 DIRECTION_WORDS: Final = {"I": ("↘", "incoming"), "O": ("↗", "outgoing"), "": ("↔", "direction unknown")}
 

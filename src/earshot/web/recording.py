@@ -1,14 +1,16 @@
 """One recording: its page, its waveform, its sound as WAV and MP3.
 
-Files are sent by `replies`. The one rule: the sealed WAV is served as it lies in the Storage, everything else is
-made by the exporter.
+Files are sent by `replies`. The one rule: the sealed WAV is served as it lies in the Storage (silent where
+`earshot.api.hearing` says so), everything else is made by the exporter.
 """
 
+from collections.abc import Awaitable
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from earshot.api.hearing import WAV, heard, hidden_spans, may_hear, shown_to, wav_reply
 from earshot.api.media import MediaReply
 from earshot.api.permissions import EXPORT, PLAYBACK
 from earshot.api.schedules import told_of
@@ -20,8 +22,6 @@ from earshot.web.openings import Openings
 from earshot.web.peaks import SMALL_COLUMNS, SMALL_HEIGHT, picture, small_path
 from earshot.web.permitted import actor_of, may_see, refused
 from earshot.web.replies import respond
-
-WAV: Final = "audio/wav"
 
 SMALL_PICTURE: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" preserveAspectRatio="none">'
@@ -68,6 +68,7 @@ class Recordings:
             sentence = f"There is no recording {request.path_params['record_id']}. It may have been deleted."
             return self._console.sorry(request, 404, "No such recording", sentence)
         self._openings.begin(actor_of(request), row.record_id)
+        row = shown_to(actor_of(request), row)
         found = await call_of(self._console.store, row)
         number, call = found or (None, None)
         values = {"row": row, "sealed": row.sealed, "number": number, "call": call}
@@ -87,15 +88,18 @@ class Recordings:
         row = await self._row(request)
         if row is None:
             return JSONResponse({"error": "no such recording"}, 404)
-        return JSONResponse(picture(row.sealed), headers={"Cache-Control": "private, no-cache"})
+        shown = shown_to(actor_of(request), row)
+        return JSONResponse(picture(shown.sealed), headers={"Cache-Control": "private, no-cache"})
 
     async def small_picture(self, request: Request) -> Response:
         """The waveform of the list, as SVG."""
         row = await self._row(request)
         if row is None:
             return PlainTextResponse("No such recording.\n", 404)
-        text = SMALL_PICTURE.format(width=SMALL_COLUMNS * 2, height=SMALL_HEIGHT * 2, path=small_path(row.sealed))
-        return Response(text, media_type="image/svg+xml", headers={"Cache-Control": "private, max-age=300"})
+        path = small_path(shown_to(actor_of(request), row).sealed)
+        text = SMALL_PICTURE.format(width=SMALL_COLUMNS * 2, height=SMALL_HEIGHT * 2, path=path)
+        kept = "private, no-cache" if hidden_spans(row.sealed) else "private, max-age=300"
+        return Response(text, media_type="image/svg+xml", headers={"Cache-Control": kept})
 
     async def wav(self, request: Request) -> Response:
         """The sound as WAV, with ranges; `?download=1` as an attachment."""
@@ -107,16 +111,8 @@ class Recordings:
             return refusal
         if row.sealed.media_type != WAV:
             return await self._exported(request, row, "wav")
-        sealed = row.sealed
-        reply = MediaReply(
-            media_type=WAV,
-            file_name=file_name(row, "wav"),
-            object_name=sealed.object_name,
-            size=sealed.audio_size,
-            supports_range=True,
-            etag=sealed.audio_sha256,
-        )
-        return await self._sent(reply, request)
+        made = wav_reply(self._console.storage, row, file_name(row, "wav"), hears=may_hear(actor_of(request)))
+        return await self._sent(made, request)
 
     async def mp3(self, request: Request) -> Response:
         """The sound as MP3, made by the exporter."""
@@ -131,21 +127,19 @@ class Recordings:
         permission = EXPORT if download else PLAYBACK
         if not actor.may(permission):
             return refused(request, (permission,))
-        if download:
-            await self._openings.note(actor, "exported", row.record_id, request, format=kind.upper())
-        else:
-            await self._openings.note(actor, "listened", row.record_id, request)
+        act, form = ("exported", {"format": kind.upper()}) if download else ("listened", {})
+        await self._openings.note(actor, act, row.record_id, request, **form, **heard(actor, row))
         return None
 
     async def _exported(self, request: Request, row: RecordingRow, kind: str) -> Response:
-        reply = await self._console.export(row.record_id, kind)
-        if reply is None:
-            return PlainTextResponse("The sound of this recording is gone.\n", 404)
-        return await self._sent(reply, request)
+        return await self._sent(self._console.export(row.record_id, kind, may_hear(actor_of(request))), request)
 
-    async def _sent(self, reply: MediaReply, request: Request) -> Response:
+    async def _sent(self, made: Awaitable[MediaReply | None], request: Request) -> Response:
         try:
             inline = "download" not in request.query_params
+            reply = await made
+            if reply is None:
+                raise FileNotFoundError
             return await respond(reply, request, self._console.storage, inline=inline)
         except FileNotFoundError:
             return PlainTextResponse("The sound of this recording is gone.\n", 404)

@@ -80,6 +80,12 @@ class SqlBlackouts:
             changed = await connection.execute(sa.update(RECORDINGS).where(*same).values(values))
             return changed.rowcount > 0
 
+    async def mark(self, record_id: int, gaps: tuple[tuple[float, float, str], ...]) -> bool:
+        """See `SealedMediaStore.mark`."""
+        async with self._database.write() as connection:
+            marked = sa.update(RECORDINGS).where(R.ident == record_id).values(gaps=document(gaps))
+            return (await connection.execute(marked)).rowcount > 0
+
 
 def _media(row: Row) -> SealedMedia:
     ident, call_key, recording_time, duration, object_name, media_type, audio_hash, gaps = row

@@ -14,8 +14,8 @@ from earshot.actor import Actor
 from earshot.api.context import Context
 from earshot.api.happenings import running_chats
 from earshot.api.people import find_agent
+from earshot.engine.blackout_gaps import is_blacked_out
 from earshot.engine.directory import Agent
-from earshot.engine.masking import is_blacked_out
 from earshot.engine.model import Call, Device, Recording
 from earshot.engine.variables import USER_INDEX
 from earshot.web.rest.values import Out

@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from earshot.api.exporting import ExportedFile, ExportJob, ExportKind
 from earshot.api.exports import owner_of
+from earshot.api.hearing import heard, hidden_spans, may_hear
 from earshot.api.media import MediaReply
-from earshot.api.permissions import EXPORT, SYSTEM_STATUS
+from earshot.api.permissions import EXPORT, HEARING_BLACKOUTS, SYSTEM_STATUS
 from earshot.protocol.results import INVALID_FORMAT
 from earshot.web.replies import respond
 from earshot.web.rest.desk import Desk, who
@@ -89,14 +90,22 @@ class ExportJobs:
             raise Problem(400, "A password is for one recording as CAV", INVALID_FORMAT)
         rows = [await self._desk.recording(actor, record) for record in records]
         password = body.password.get_secret_value() if body.password else ""
-        job = ExportJob(rows=tuple(rows), kind=body.kind, format=body.format, password=password, owner=owner_of(actor))
+        job = ExportJob(
+            rows=tuple(rows),
+            kind=body.kind,
+            format=body.format,
+            password=password,
+            owner=owner_of(actor),
+            hears=may_hear(actor),
+        )
         try:
             begun = self._jobs.begin(job)
         except TooManyJobs:
             raise Problem(429, "Too many exports are kept; drop some", headers={"Retry-After": "60"}) from None
-        for record in records:
+        for row in rows:
             detail = {"format": body.format, "kind": body.kind, "encrypted": "yes" if password else ""}
-            await self._desk.context.audit.note(actor, "exported", f"recording {record}", **detail)
+            detail |= heard(actor, row)
+            await self._desk.context.audit.note(actor, "exported", f"recording {row.record_id}", **detail)
         return self._shown(begun)
 
     @route("GET", "/v1/exports", EXPORT, summary="List your exports")
@@ -140,6 +149,9 @@ class ExportJobs:
             raise Problem(STATUSES.get(job.label, 400), job.why, job.label)
         if job.file is None:
             raise Problem(409, "The export is not finished", headers={"Retry-After": "1"})
+        actor, rows = who(request), job.job.rows
+        if job.job.hears and not may_hear(actor) and any(hidden_spans(row.sealed) for row in rows):
+            raise Problem(403, f"What is hidden is in this file: it needs the permission {HEARING_BLACKOUTS}")
         made = job.file
         reply = MediaReply(
             media_type=made.media_type,

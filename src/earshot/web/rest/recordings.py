@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from earshot.api.blackouts_after import black_out_recording
 from earshot.api.exports import media_of
+from earshot.api.hearing import WAV, heard, may_hear, shown_to, wav_reply
 from earshot.api.media import MediaReply
 from earshot.api.permissions import BLACKOUTS_AFTER, EXPORT, PLAYBACK, SEARCH, UPDATE
 from earshot.api.retention import Held
@@ -44,7 +45,6 @@ from earshot.web.rest.values import (
 from earshot.web.search import cursor_of
 
 RecordId = Annotated[int, Path(ge=1, le=LAST_NUMBER, description="RECORDID")]
-WAV = "audio/wav"
 LONGEST_S = 30 * 86_400
 
 
@@ -80,7 +80,8 @@ class Recording(Out):
 
 
 class Gap(Out):
-    """A span without sound, in seconds from the start; `why` is loss, hold, restart or blackout."""
+    """A span without sound, in seconds from the start; `why` is loss, hold, restart, blackout, or hidden (a blackout
+    whose sound is kept for those with HEARINGBLACKOUTS)."""
 
     start_s: float
     end_s: float
@@ -202,7 +203,7 @@ class Recordings:
     @route("GET", "/v1/recordings/{record_id:int}", SEARCH, PLAYBACK, summary="One recording")
     async def one(self, request: Request, record_id: RecordId) -> RecordingDetail:
         """With its gaps and what was received of its legs."""
-        row = await self._desk.recording(who(request), record_id)
+        row = shown_to(who(request), await self._desk.recording(who(request), record_id))
         gaps = [Gap(start_s=start, end_s=end, why=why) for start, end, why in row.sealed.gaps]
         legs = [Leg.model_validate(leg) for leg in row.sealed.legs]
         return RecordingDetail(**self._facts(row), gaps=gaps, legs=legs)
@@ -236,7 +237,7 @@ class Recordings:
     async def peaks(self, request: Request, record_id: RecordId) -> Peaks:
         """At most 1,600 columns, whatever the length."""
         row = await self._desk.recording(who(request), record_id)
-        return Peaks.model_validate(picture(row.sealed))
+        return Peaks.model_validate(picture(shown_to(who(request), row).sealed))
 
     @route(
         "GET",
@@ -263,25 +264,17 @@ class Recordings:
         row = await self._desk.recording(actor, record_id)
         openings = self._desk.openings
         if exported:
-            await openings.note(actor, "exported", row.record_id, request, format=format.upper())
+            await openings.note(actor, "exported", row.record_id, request, format=format.upper(), **heard(actor, row))
         else:
-            await openings.note(actor, "listened", row.record_id, request)
+            await openings.note(actor, "listened", row.record_id, request, **heard(actor, row))
         with file_problems():
-            reply = await self._reply(row, format)
+            reply = await self._reply(row, format, hears=may_hear(actor))
         return await sent(reply, request, self._desk, inline=not exported)
 
-    async def _reply(self, row: RecordingRow, format: str) -> MediaReply:
-        sealed = row.sealed
-        if format == "wav" and sealed.media_type == WAV:
-            return MediaReply(
-                media_type=WAV,
-                file_name=file_name(row, "wav"),
-                object_name=sealed.object_name,
-                size=sealed.audio_size,
-                supports_range=True,
-                etag=sealed.audio_sha256,
-            )
-        reply = await media_of(self._desk.context, row, format.upper())
+    async def _reply(self, row: RecordingRow, format: str, *, hears: bool) -> MediaReply:
+        if format == "wav" and row.sealed.media_type == WAV:
+            return await wav_reply(self._desk.context.storage, row, file_name(row, "wav"), hears=hears)
+        reply = await media_of(self._desk.context, row, format.upper(), hears=hears)
         if reply is None:
             raise FileNotFoundError
         return reply

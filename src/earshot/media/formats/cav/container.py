@@ -143,7 +143,10 @@ class CavReader:
         return found or self._not_as_sealed()
 
     def _not_as_sealed(self) -> list[str]:
-        sealed = self.metadata().get("sealed_sha256")
+        said = self.metadata()
+        sealed = said.get("sealed_sha256")
+        if said.get("silenced"):
+            return []  # it says itself that it is not all that was sealed
         if sealed and AUDIO in self.members and self.members[AUDIO][1] != sealed:
             return ["audio.wav is unaltered since the export, but was not as it had been sealed"]
         return []
