@@ -39,7 +39,7 @@ DATA: tuple[tuple[str, dict[str, str]], ...] = (
     ("ADDGROUP", {"GROUPNAME": "Sales"}),
     ("MODIFYROLE", {"ACTION": "ADD", "ROLENAME": "Supervisor"}),
 )
-BACKGROUND = {"calls", "screens", "screen_segments", "preferences", "retention_marks", "sqlite_sequence"}
+BACKGROUND = {"calls", "retention", "retention_marks", "screens", "screen_segments", "preferences", "sqlite_sequence"}
 """Tables that fill by themselves, as calls and screen sessions end and rounds of work are done."""
 SHARE = 4
 """Of the parameters of a kind, the first of a command gets every value, each other one every fourth."""

@@ -29,6 +29,7 @@ READERS = 3
 WAL_BYTES_KEPT = 64 * 1024 * 1024
 INTERRUPTS = 20
 INTERRUPT_EVERY_S = 0.1
+WAL_AGAIN_S = 0.02
 CACHE_KIB = 32 * 1024
 
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -97,7 +98,7 @@ class SqliteDatabase:
     async def _begin(self) -> None:
         connection = await self._connect("rwc")
         try:
-            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
+            await _write_ahead(connection)
         finally:
             await connection.close()
         async with self._engine.begin() as migrating:
@@ -230,6 +231,20 @@ class SqliteDatabase:
             return StoreUnavailable(f"the database {self.path} cannot be used now: {error}")
         assert isinstance(error, Exception)
         return error
+
+
+async def _write_ahead(connection: aiosqlite.Connection) -> None:
+    """Change the file to WAL. SQLite does not wait for others who open the file anew at this moment: its busy time-out
+    does not count where two want the exclusive lock. The caller's time-out ends the waiting.
+    """
+    while True:
+        try:
+            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as why:
+            if why.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            await asyncio.sleep(WAL_AGAIN_S)
 
 
 async def _stop(reader: aiosqlite.Connection) -> None:
