@@ -86,6 +86,7 @@ class Run:
         self._voices = voices
         self._wanted = wanted
         self._rows = SealedRows(server.data_dir / "earshot.db")
+        self._phase_s = max(wanted.seconds, wanted.call_length - SETTLE_S)
         self.memory_mb = {"idle": resident_mb(self._pid)}
 
     async def measure(self, calls: int, asyncio_us: float) -> Result:
@@ -95,8 +96,7 @@ class Run:
             await paced(RAMP_PER_S, calls, self._callers.place)
             await asyncio.sleep(SETTLE_S)
             self.memory_mb["start"] = resident_mb(self._pid)
-            seconds = max(self._wanted.seconds, self._wanted.call_length - SETTLE_S)
-            cost = cost_of(await windows(self._pid, self._voices.packets, seconds))
+            cost = cost_of(await windows(self._pid, self._voices.packets, self._phase_s))
             self.memory_mb["end"] = resident_mb(self._pid)
             sealing = await self._turn_over(calls, cost)
             await self._end_all()
@@ -116,7 +116,7 @@ class Run:
 
     async def _turn_over(self, calls: int, cost: Cost) -> Sealing:
         """Calls end, oldest first, and as many begin; what that costs beyond the packets of all that run."""
-        rate, seconds = self._wanted.ends_per_second, self._wanted.turnover
+        rate, seconds = self._wanted.ends_per_second or calls / self._phase_s, self._wanted.turnover
         count = max(1, round(rate * seconds))
         oldest = self._callers.up[:count]
         before, sent = usage_of(self._pid), self._voices.packets()
@@ -290,8 +290,13 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--calls", type=int, nargs="+", default=[500, 1000, 2000])
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the first phase, at least")
     parser.add_argument("--call-length", type=float, default=0.0, help="how old calls are at least when they end")
-    parser.add_argument("--turnover", type=float, default=20.0, help="length of the second phase")
-    parser.add_argument("--ends-per-second", type=float, default=20.0, help="calls that end (and begin) in it")
+    parser.add_argument("--turnover", type=float, default=30.0, help="length of the second phase")
+    parser.add_argument(
+        "--ends-per-second",
+        type=float,
+        default=0.0,
+        help="calls that end (and begin) in it; 0: as many as calls of that length do, the number of calls / length",
+    )
     parser.add_argument("--patience", type=float, default=300.0, help="how long to wait for rows")
     parser.add_argument("--peer-calls", type=int, default=100, help="calls of the asyncio run (it reaches about 400)")
     parser.add_argument("--peer-seconds", type=float, default=8 * WINDOW_S, help="length of the peers' runs")

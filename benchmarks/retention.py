@@ -7,7 +7,8 @@ and deletes as many rows in batches.
 
     python -m benchmarks.retention --recordings 100000 --calls 500 --seconds 60
 
-Exits 1 when a packet was lost or nothing was removed. Everything stays on loopback, in a temporary folder.
+Exits 1 when nothing was removed, or a packet that was sent is in no recording. Everything stays on loopback, in one
+temporary folder.
 """
 
 import argparse
@@ -38,6 +39,8 @@ CEILING = 20_000
 SETTLE_S = 3.0
 BASE_S = 20.0
 RTP_PORTS = "20000-24999"
+SILENT_S = 20
+"""The callers just fall silent; so long after that their calls are ended and sealed."""
 
 
 def old_call(number: int, at: float) -> FinishedCall:
@@ -119,18 +122,22 @@ def until(folder: Path, count: int, patience_s: float) -> None:
         time.sleep(0.2)
 
 
-def wait(folder: Path, count: int, patience_s: float) -> float:
-    """Wait until so many are removed, and the last calls have their rows; gives the seconds the removal took."""
+def wait(folder: Path, count: int, calls: int, patience_s: float) -> tuple[float, int]:
+    """Wait until so many are removed and so many calls have their recordings; gives the seconds that the removal took
+    and how many calls have none in the end."""
     began = time.monotonic()
     until(folder, count, patience_s)
     took = time.monotonic() - began
-    got = -1
-    while got != (now := received(folder)[0]) or not got:
-        got = now
-        if time.monotonic() - began > patience_s:
-            break
+    while (missing := calls - sealed(folder)) and time.monotonic() - began < patience_s:
         time.sleep(SETTLE_S)
-    return took
+    return took, missing
+
+
+def sealed(folder: Path) -> int:
+    """Recordings of calls that were made, not filled in."""
+    with closing(sqlite3.connect(f"file:{folder / 'earshot.db'}?mode=ro", uri=True)) as database:
+        (count,) = database.execute("SELECT count(*) FROM recordings WHERE legs <> '[]'").fetchone()
+        return int(count)
 
 
 def received(folder: Path) -> tuple[int, int]:
@@ -166,7 +173,12 @@ async def alone(folder: Path, wanted: argparse.Namespace) -> float:
 
 async def measure(folder: Path, wanted: argparse.Namespace) -> list[str]:
     """The real server; returns what it missed."""
-    environment = {"EARSHOT_KEEP_DAYS": "30", "EARSHOT_RETENTION_INTERVAL_S": "600", "EARSHOT_RTP_PORTS": RTP_PORTS}
+    environment = {
+        "EARSHOT_KEEP_DAYS": "30",
+        "EARSHOT_RETENTION_INTERVAL_S": "600",
+        "EARSHOT_RTP_PORTS": RTP_PORTS,
+        "EARSHOT_MEDIA_TIMEOUT_S": f"{SILENT_S}",
+    }
     async with running(folder, "--rtp-ports", RTP_PORTS, env=environment) as server:
         assert server.process is not None
         recorder = Measured(server.process.pid, server.api_port, answers_of(server.api_port))
@@ -185,12 +197,13 @@ async def measure(folder: Path, wanted: argparse.Namespace) -> list[str]:
         (p99,) = percentiles_ms(taken.latencies, 0.99)
         print(f"{answered} calls recorded meanwhile, p99 of TEST {p99:.1f} ms")
         print(f"{count} recordings purged in {took:.1f} s: {count / took:.0f} a second")
-        rest_s = await asyncio.to_thread(wait, folder, wanted.recordings, wanted.patience)
+        rest_s, missing = await asyncio.to_thread(wait, folder, wanted.recordings, answered, wanted.patience)
         print(f"{removed(folder)} of {wanted.recordings} purged in all, the rest in {rest_s:.1f} s")
     got, lost = received(folder)
-    print(f"{sent} packets sent, {got} received, {lost} lost")
+    print(f"{sent} packets sent, {got} recorded, {lost} lost")
     missed = [] if count else ["nothing was purged while calls were recorded"]
-    missed += [f"{lost} packets were lost"] if lost else []
+    missed += [f"{missing} calls have no recording after {wanted.patience:g} s"] if missing else []
+    missed += [f"{sent - got} packets were not recorded"] if got != sent or lost else []
     wanted.rate = count / took
     return missed
 
@@ -202,7 +215,7 @@ def main() -> int:
     parser.add_argument("--alone", type=int, default=20_000, help="recordings to purge while nothing is recorded")
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the calls last")
-    parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for the rest afterwards")
+    parser.add_argument("--patience", type=float, default=900.0, help="seconds to wait for the rest afterwards")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bare = ceiling(Path(folder) / "ceiling", min(wanted.recordings, CEILING))

@@ -56,7 +56,7 @@ class RtpSettings:
     even_only: bool = True
     cool_down_s: float = 10.0
     receive_buffer: int = 512 * 1024
-    period_s: float = 0.2
+    period_s: float = 0.25
     ticks: int = 50
     slice_ports: int = 64
     slice_packets: int = 1152
