@@ -22,12 +22,13 @@ from earshot.api.media import MediaReply
 from earshot.api.metrics import Gauges
 from earshot.api.terminology import page_terms
 from earshot.api.tokens import Tokens
+from earshot.certificate import certificate_of
 from earshot.config import Settings
 from earshot.listeners.events import EventPort
 from earshot.listeners.http import serve_http
 from earshot.listeners.rtp import RtpSettings
 from earshot.listeners.tcp import TcpLimits, serve_tcp
-from earshot.premises import numeric, shared_token, tls_context
+from earshot.premises import numeric, shared_token
 from earshot.protocol.xml import write
 from earshot.services import House
 from earshot.store.sql.tokens import SqlTokens
@@ -76,7 +77,12 @@ class Doors:
 
     async def open(self) -> None:
         """Listen everywhere. Raises OSError, ConfigurationError; `close` ends what was opened until then."""
-        tls = tls_context(self._house.settings)
+        certificate = certificate_of(self._house.settings, self._house.clock)
+        tls = None
+        if certificate is not None:
+            tls = certificate.context
+            self._house.spawner.spawn("certificate", certificate.watch())
+            self._house.notices.append(certificate.said)
         await self._open_api(tls)
         await self._open_events(tls)
         await self._open_http(tls)

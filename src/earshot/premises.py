@@ -5,7 +5,6 @@ import contextlib
 import fcntl
 import os
 import resource
-import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -172,22 +171,6 @@ def raise_open_files() -> None:
     """Allow this process as many open files as it may have: every leg of a call is a socket."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """What the TLS listeners speak with, None where no certificate is set; TLS 1.2 at the least (RFC 9325).
-
-    Raises ConfigurationError when certificate and key cannot be used.
-    """
-    if settings.tls_certificate is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-    except (OSError, ssl.SSLError) as wrong:
-        raise ConfigurationError(f"tls_certificate and tls_key cannot be used: {wrong}") from None
-    return context
 
 
 def ledger_signer(settings: Settings, *, make: bool = True) -> Signer:

@@ -6,6 +6,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from earshot.api.authority import Authority
 from earshot.api.permissions import CALL_CONTROL, EXPORT, SEARCH
 from earshot.api.tokens import Tokens
 from earshot.app import Server
+from earshot.certificate import Certificate
 from earshot.cli import cli
-from earshot.clock import SystemClock
+from earshot.clock import FakeClock, SystemClock
 from earshot.config import load
 from earshot.errors import ConfigurationError
 from earshot.operations import create_user
@@ -132,6 +134,41 @@ class TestTls:
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
             writer.close()
+
+    async def test_a_new_certificate_is_used_without_a_restart(
+        self, authority: trustme.CA, files: dict[str, Any]
+    ) -> None:
+        clock = FakeClock()
+        renewed = authority.issue_cert(
+            "127.0.0.1", not_after=datetime.fromtimestamp(clock.now(), UTC) + timedelta(days=1)
+        )
+        certificate = Certificate(files["tls_certificate"], files["tls_key"], clock)
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=certificate.context)
+        port = server.sockets[0].getsockname()[1]
+
+        def shown() -> bytes:
+            return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))
+
+        first = await asyncio.to_thread(shown)
+        assert certificate.said() == ()
+        files["tls_certificate"].write_bytes(renewed.cert_chain_pems[0].bytes())
+        certificate.look()
+        (refused,) = certificate.said()
+        assert "stays in use" in refused
+        assert await asyncio.to_thread(shown) == first
+        renewed.private_key_pem.write_to_path(str(files["tls_key"]))
+        certificate.look()
+        (expires,) = certificate.said()
+        assert "expires on" in expires
+        second = await asyncio.to_thread(shown)
+        assert second == ssl.PEM_cert_to_DER_cert(renewed.cert_chain_pems[0].bytes().decode()) != first
+        clock.advance(2 * 86400)
+        assert "expired on" in certificate.said()[0]
+        files["tls_key"].unlink()
+        certificate.look()
+        assert await asyncio.to_thread(shown) == second
+        server.close()
+        await server.wait_closed()
 
     async def test_a_key_that_does_not_fit_is_said_at_the_start(
         self, authority: trustme.CA, files: dict[str, Any], tmp_path: Path
