@@ -165,14 +165,26 @@ class LiveServer(Speaker):
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")},
             "EARSHOT_DISK_RESERVE_MB": "0",
+            "PYTHONFAULTHANDLER": "1",
             **self.env,
         }
         self.process = await asyncio.create_subprocess_exec(
             *command, *self.extra, stdout=subprocess.PIPE, stderr=log, env=environment
         )
         log.close()
-        async with asyncio.timeout(START_S):
-            await self._read_addresses()
+        try:
+            async with asyncio.timeout(START_S):
+                await self._read_addresses()
+        except TimeoutError:
+            await self._told_where()
+            raise AssertionError(f"the server did not start in {START_S:g} s:\n{self.log()[-8000:]}") from None
+
+    async def _told_where(self) -> None:
+        """End a process that hangs so that its log says where each of its threads was."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGABRT)
+        await self.process.wait()
 
     async def _read_addresses(self) -> None:
         assert self.process is not None and self.process.stdout is not None
@@ -193,7 +205,11 @@ class LiveServer(Speaker):
         assert self.process is not None
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), STOP_S)
+        try:
+            return await asyncio.wait_for(self.process.wait(), STOP_S)
+        except TimeoutError:
+            await self._told_where()
+            raise AssertionError(f"the server did not end in {STOP_S:g} s:\n{self.log()[-8000:]}") from None
 
     async def kill(self) -> None:
         """SIGKILL, as a crash would."""
