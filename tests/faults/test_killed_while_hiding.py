@@ -1,4 +1,4 @@
-"""kill -9 within a hidden span: the sound is kept, and silent from the first moment to the last for who may not hear it."""
+"""kill -9 within a hidden span: the sound is kept, and silent from end to end for those who may not hear it."""
 
 import asyncio
 from pathlib import Path
