@@ -81,12 +81,11 @@ async def check_data(settings: Settings) -> list[str]:
     except ConfigurationError:
         running = True
     database = database_of(settings)
-    store = SqlStore(database, SystemClock())
+    store, register = SqlStore(database, SystemClock()), object_keys(folders)
     await store.open()
     try:
         screens, kept = SqlScreens(database), SqlRetention(database)
         keyring = keyring_of(settings)
-        register = object_keys(folders)
         storage = PlacedStorage(
             recordings_in(folders, keyring, register), lambda root: media_at(root, keyring, register)
         )
@@ -103,6 +102,7 @@ async def check_data(settings: Settings) -> list[str]:
         )
         return [problem async for problem in found]
     finally:
+        register.close()
         await store.close()
 
 

@@ -118,13 +118,12 @@ async def _on(
 ) -> Found:
     """Do `work` on the keys of the data folder and of every archive; `noted` is what the audit trail calls it."""
     folders, clock, database = Folders(settings.data_dir), SystemClock(), database_of(settings)
-    store = SqlStore(database, clock)
+    store, register = SqlStore(database, clock), object_keys(folders)
     await store.open()
     try:
         actions = await SqlRetention(database).actions()
         places = {f"archive {one.number}": Path(one.destination) for one in actions if one.destination}
         folders.work.mkdir(parents=True, exist_ok=True)
-        register = object_keys(folders)
         keys = MasterKeys(keyring, folders.journal, {"": folders.recordings, **places}, folders.work, register)
         found = await work(keys)
         if noted:
@@ -132,6 +131,7 @@ async def _on(
             await trail.note(OPERATOR, noted, f"master key {keyring.current}", problems=str(left))
         return found
     finally:
+        register.close()
         await store.close()
 
 

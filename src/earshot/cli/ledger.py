@@ -59,7 +59,7 @@ async def opened_ledger(settings: Settings) -> AsyncIterator[OpenedLedger]:
     if not (folders.ledger / "log").exists():
         raise ConfigurationError(f"{folders.root} has no ledger yet: it begins when the server starts")
     database, leaves = database_of(settings), FileLeafLog(folders.ledger, read_only=True)
-    store = SqlStore(database, SystemClock())
+    store, register = SqlStore(database, SystemClock()), object_keys(folders)
     await store.open()
     try:
         await leaves.open()
@@ -68,10 +68,11 @@ async def opened_ledger(settings: Settings) -> AsyncIterator[OpenedLedger]:
             rows=SqlLedgerRows(database, SystemClock()),
             leaves=leaves,
             signer=ledger_signer(settings, make=False),
-            storage=recordings_in(folders, keyring_of(settings), object_keys(folders)),
+            storage=recordings_in(folders, keyring_of(settings), register),
         )
     finally:
         await leaves.close()
+        register.close()
         await store.close()
 
 
