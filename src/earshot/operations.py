@@ -17,7 +17,16 @@ from earshot.core.ledger_check import LedgerEvidence
 from earshot.core.retention_check import RetentionEvidence
 from earshot.errors import ConfigurationError
 from earshot.ports import NotUnique, User
-from earshot.premises import Folders, data_dir_lock, database_of, keyring_of, ledger_signer, media_at
+from earshot.premises import (
+    Folders,
+    data_dir_lock,
+    database_of,
+    keyring_of,
+    ledger_signer,
+    media_at,
+    object_keys,
+    recordings_in,
+)
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
 from earshot.storage.keys import LEDGER_KEY
@@ -72,12 +81,14 @@ async def check_data(settings: Settings) -> list[str]:
     except ConfigurationError:
         running = True
     database = database_of(settings)
-    store = SqlStore(database, SystemClock())
+    store, register = SqlStore(database, SystemClock()), object_keys(folders)
     await store.open()
     try:
         screens, kept = SqlScreens(database), SqlRetention(database)
         keyring = keyring_of(settings)
-        storage = PlacedStorage(media_at(folders.recordings, keyring), lambda root: media_at(root, keyring))
+        storage = PlacedStorage(
+            recordings_in(folders, keyring, register), lambda root: media_at(root, keyring, register)
+        )
         storage.know({one.number: Path(one.destination) for one in await kept.actions() if one.destination})
         found = check(
             folders.journal,
@@ -91,6 +102,7 @@ async def check_data(settings: Settings) -> list[str]:
         )
         return [problem async for problem in found]
     finally:
+        register.close()
         await store.close()
 
 
