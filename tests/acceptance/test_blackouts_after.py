@@ -15,8 +15,10 @@ from tests.faults.evidence import is_heard, problems, sound_of, until_rows
 from tests.rest.asking import Desk, a_desk
 from tests.servers import Speaker, in_process
 
-from earshot.actor import PROTOCOL, SYSTEM
+from earshot.actor import PROTOCOL, SYSTEM, Actor
+from earshot.api.audit import AuditTrail
 from earshot.api.blackouts_after import black_out_recording
+from earshot.api.retention import Held
 from earshot.config import load
 from earshot.core.archiving import Archiving
 from earshot.core.elsewhere import Elsewhere
@@ -24,8 +26,11 @@ from earshot.core.resealing import Resealing, Rewritten
 from earshot.engine.blackout_values import Removal
 from earshot.operations import create_user
 from earshot.ports import CoreAway, SealedRecording, Storage
+from earshot.ports.audit import AuditFilter
+from earshot.ports.blackouts import Decided, OnHold
 from earshot.ports.retention import ActionKind, ArchiveAction, Defaults
 from earshot.storage.placed import PlacedStorage, placed_name
+from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.blackouts import SqlBlackouts
 from earshot.store.sql.retention import SqlRetention
 from earshot.vault.master import write_new
@@ -234,6 +239,84 @@ async def test_a_moved_recording_is_rewritten_where_it_lies_and_what_the_move_le
     sealed = await now_of(archive.server)
     assert sealed.object_name.startswith(placed_name(archive.number, ""))
     await archive.assert_gone(sealed, files=1)
+
+
+class Trail:
+    """An audit trail at which something happens when a blackout after the fact is noted."""
+
+    def __init__(self, trail: AuditTrail, then: Callable[[], Awaitable[object]]) -> None:
+        self._trail, self._then = trail, then
+
+    async def note(self, actor: Actor, act: str, subject: str = "", **detail: str) -> None:
+        await self._trail.note(actor, act, subject, **detail)
+        if act == "blacked out":
+            await self._then()
+
+
+async def test_a_hold_that_is_placed_in_between_is_not_overridden(archive: Archive) -> None:
+    """It was looked for, the act was noted, then came the hold, then the core: nothing is altered. A blackout in real
+    time that reaches back into what is held waits until it is lifted; one that was decided goes through."""
+    before, context = await a_recording(archive.server), archive.inside.context
+    retention, trail = context.retention, context.audit
+    assert retention is not None
+    context.audit = Trail(trail, lambda: retention.place(SYSTEM, "Case 1", recordings=[1]))
+    with pytest.raises(Held):
+        await archive.black_out()
+    context.audit = trail
+    assert await now_of(archive.server) == before and not archive.inside.recorder.state.removals
+    refused = await SqlAudit(archive.inside.database).entries(AuditFilter(act="refused"), 5)
+    assert [one.details["holds"] for one in refused] == ["1"]
+
+    answer = await archive.server.command("BLACKOUTSTART", DEVICEID="4100", TIMEOFFSET=-60)
+    assert b"API_ERROR_RECORDER_NOT_RUNNING" in answer
+    assert await now_of(archive.server) == before
+    assert list(archive.inside.recorder.blackouts_failing.values()) == ["recording 1 is under legal hold 1"]
+    waits = "A blackout waits until it may be applied: recording 1 is under legal hold 1."
+    assert waits in archive.inside.house.said()
+    await retention.lift(SYSTEM, 1, "settled")
+    async with asyncio.timeout(20):
+        while archive.inside.recorder.blackouts_failing:
+            await asyncio.sleep(0.05)
+    sealed = await now_of(archive.server)
+    assert sealed.audio_sha256 != before.audio_sha256
+    assert not sound_of(archive.server.data_dir, sealed).any(), "all of it lies within the minute"
+
+
+async def test_a_hold_that_comes_after_the_decision_is_too_late(archive: Archive) -> None:
+    await archive.made("copy")
+    assert await archive.carry()
+    retention = archive.inside.context.retention
+    assert retention is not None
+    store = SqlBlackouts(archive.inside.database)
+
+    class Late(SqlBlackouts):
+        async def decide(self, *what: Any, **more: Any) -> Decided:
+            decided = await super().decide(*what, **more)
+            if not decided.begun:
+                await retention.place(SYSTEM, "Case 1", recordings=[1])
+            return decided
+
+    async def noted(rewritten: Rewritten) -> None:
+        return None
+
+    async def away(rewritten: object) -> None:
+        raise OSError(19, "the archive is away")
+
+    work = archive.inside.folders.work
+    resealing = Resealing(Late(archive.inside.database), archive.storage, work, noted)
+    elsewhere, resealing.elsewhere = Elsewhere(store, archive.kept, archive.storage, work).renew, away
+    row = await now_of(archive.server)
+    start_us = int(row.recording_time * 1e6)
+    removal = Removal(
+        number=9, from_us=start_us + 500_000, until_us=start_us + 1_200_000, calls=[row.call_key], together=True
+    )
+    with pytest.raises(OSError, match="away"):
+        await resealing.remove(removal)
+    resealing.elsewhere = elsewhere
+    assert await resealing.remove(removal) == 1
+    await archive.assert_gone(await now_of(archive.server), files=2)
+    with pytest.raises(OnHold):
+        await resealing.remove(replace(removal, until_us=removal.until_us + 100_000))
 
 
 @pytest.mark.parametrize("kind", ["move", "copy"])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.contracts.test_screens_contract import session
 from tests.contracts.test_store_contract import NOW, sealed
 
 from earshot.clock import FakeClock
@@ -12,10 +13,17 @@ from earshot.engine.variables import CallVariables
 from earshot.errors import StoreUnavailable
 from earshot.ports import FinishedCall, SealedRecording, Store
 from earshot.ports.blackouts import Renewed, SealedMediaStore
+from earshot.ports.retention import Criteria, Hold, RetentionStore
+from earshot.ports.screens import Screens
 from earshot.store.memory import MemoryStore
 from earshot.store.memory_blackouts import MemoryBlackouts
+from earshot.store.memory_retention import MemoryRetention
+from earshot.store.memory_screen_retention import MemoryScreenRetention
+from earshot.store.memory_screens import MemoryScreens
 from earshot.store.sql import SqlStore, database_at
 from earshot.store.sql.blackouts import SqlBlackouts
+from earshot.store.sql.retention import SqlRetention
+from earshot.store.sql.screens import SqlScreens
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,8 @@ class Both:
 
     store: Store
     media: SealedMediaStore
+    retention: RetentionStore
+    screens: Screens
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -31,10 +41,12 @@ async def both(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     clock = FakeClock(NOW)
     if request.param == "memory":
         memory = MemoryStore(clock)
-        made = Both(memory, MemoryBlackouts(memory))
+        retention, sessions = MemoryRetention(memory), MemoryScreens()
+        held_screens = MemoryScreenRetention(sessions, memory, retention)
+        made = Both(memory, MemoryBlackouts(memory, retention, held_screens), retention, sessions)
     else:
         database = database_at(f"sqlite:///{tmp_path / 'earshot.db'}")
-        made = Both(SqlStore(database, clock), SqlBlackouts(database))
+        made = Both(SqlStore(database, clock), SqlBlackouts(database), SqlRetention(database), SqlScreens(database))
     await made.store.open()
     yield made
     await made.store.close()
@@ -124,3 +136,45 @@ async def test_a_marked_row_has_other_gaps_and_nothing_else(both: Both) -> None:
     assert row is not None and before is not None
     assert row.sealed == replace(before.sealed, gaps=gaps)
     assert not await both.media.mark(ident + 1, gaps)
+
+
+SPAN = (1_030_000_000, 1_050_000_000)
+
+
+async def test_what_is_held_is_not_decided_and_a_hold_that_comes_after_is_too_late(both: Both) -> None:
+    first, second = await save(both, sealed("a", 1000.0), sealed("b", 2000.0))
+    hold, _ = await both.retention.place(Hold(name="Case 1", placed_at=1.0), [first])
+    refused = await both.media.decide(SPAN, [first, second], [], together=True)
+    assert refused.is_refused and refused.held == {first: (hold.number,)} and refused.holds == {hold.number}
+    decided = await both.media.decide(SPAN, [first, second], [], together=False)
+    assert decided.held == {first: (hold.number,)} and not decided.begun, "what was refused is not decided"
+    late, _ = await both.retention.place(Hold(name="Case 2", criteria=Criteria(equals={"device_id": "7008"})), [second])
+    again = await both.media.decide(SPAN, [first, second], [], together=True)
+    assert (again.begun, again.held, again.is_refused) == (True, {first: (hold.number, late.number)}, False)
+    other = await both.media.decide((SPAN[0], SPAN[1] + 1), [second], [], together=True)
+    assert other.is_refused, "another span is another decision"
+    await both.media.settle(SPAN)
+    assert (await both.media.decide(SPAN, [second], [], together=True)).is_refused
+    for number in (hold.number, late.number):
+        await both.retention.lift(number, "me", "over", 2.0)
+    assert not (await both.media.decide(SPAN, [first, second, 99], [], together=True)).holds
+
+
+async def test_criteria_count_before_a_recording_is_stamped(both: Both) -> None:
+    hold, _ = await both.retention.place(Hold(name="Case", criteria=Criteria(equals={"device_id": "7008"})), [])
+    (first,) = await save(both, sealed("a", 1000.0))
+    assert (await both.media.decide(SPAN, [first], [], together=False)).held == {first: (hold.number,)}
+
+
+async def test_screen_sessions_are_held_by_themselves_and_by_their_recordings(both: Both) -> None:
+    one, two, free = [
+        await both.screens.save_screen(session(key, session_id=key, agent_id=agent))
+        for key, agent in (("x", 7), ("y", 8), ("z", 8))
+    ]
+    (record_id,) = await save(both, sealed("a", 1000.0, session_id="y"))
+    by_agent, _ = await both.retention.place(Hold(name="Agent", criteria=Criteria(agent_id=7)), [])
+    by_call, _ = await both.retention.place(Hold(name="Call"), [record_id])
+    decided = await both.media.decide(SPAN, [], [one, two, free], together=False)
+    assert decided.held_screens == {one: (by_agent.number,), two: (by_call.number,)}
+    again = await both.media.decide(SPAN, [], [one, two, free], together=True)
+    assert again.begun and set(again.held_screens) == {one, two}

@@ -23,6 +23,7 @@ from earshot.engine.blackout_values import (
 )
 from earshot.errors import EarshotError
 from earshot.ports import CoreAway
+from earshot.ports.blackouts import OnHold
 from earshot.tasks import Spawner
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,8 @@ class Removers:
     """`journal(leg, from_us, to_us)` overwrites in the journal what a leg heard (KeyError: nothing is kept of it).
     `released(from_us, to_us)` overwrites what sealed calls left in it. `synced` makes the journal durable.
     `stored(call)` waits until an ended call has its rows. `sealed` silences sealed recordings, or marks them where the
-    sound is kept, and gives how many the removal reaches. `patience_s` is how long a command waits for all that."""
+    sound is kept, and gives how many the removal reaches (OnHold: a legal hold is in the way). `patience_s` is how long
+    a command waits for all that."""
 
     journal: Callable[[int, int, int], Awaitable[int]]
     released: Callable[[int, int], Awaitable[int]]
@@ -56,7 +58,7 @@ class Blackouts:
         self._removers = removers
         self._spawner = spawner
         self._timer: asyncio.TimerHandle | None = None
-        self._first_tries: dict[int, asyncio.Future[str]] = {}
+        self._first_tries: dict[int, asyncio.Future[str | OnHold]] = {}
         self.failing = recorder.blackouts_failing
         recorder.blackouts = self.black_out
         recorder.perform_with(RemoveSound, lambda effect, _: self._begin(effect.number))
@@ -85,7 +87,10 @@ class Blackouts:
                 problems = [await asyncio.shield(one) for one in mine]
         except (TimeoutError, OSError) as failure:
             problems = [repr(failure) or "it took too long"]
-        wrong = "; ".join(problem for problem in problems if problem)
+        for problem in problems:
+            if isinstance(problem, OnHold):
+                raise problem
+        wrong = "; ".join(str(problem) for problem in problems if problem)
         if wrong:
             log.error("blackout_not_in_force", core=self._recorder.ident, told=type(told).__name__, why=wrong)
             raise CoreAway(wrong)
@@ -123,19 +128,27 @@ class Blackouts:
             try:
                 await self._try(removal)
             except (OSError, EarshotError) as failure:
-                why = repr(failure)
-                log.error("blackout_not_applied", removal=removal.number, why=why, again_in_s=delay_s)
+                if isinstance(failure, OnHold) and removal.together:
+                    log.warning("blackout_refused", removal=removal.number, why=str(failure))
+                    self._done(removal.number, failure)
+                    return
+                why = str(failure) if isinstance(failure, OnHold) else repr(failure)
+                if self.failing.get(removal.number) != why:  # a hold may stand for years
+                    log.error("blackout_not_applied", removal=removal.number, why=why, again_in_s=delay_s)
                 self.failing[removal.number] = why
                 self._tried(removal.number, why)
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, RETRY_S)
             else:
-                self.failing.pop(removal.number, None)
-                self._recorder.apply(SoundRemoved(number=removal.number))
-                self._tried(removal.number, "")
+                self._done(removal.number, "")
                 return
 
-    def _tried(self, number: int, why: str) -> None:
+    def _done(self, number: int, why: str | OnHold) -> None:
+        self.failing.pop(number, None)
+        self._recorder.apply(SoundRemoved(number=number))
+        self._tried(number, why)
+
+    def _tried(self, number: int, why: str | OnHold) -> None:
         first = self._first_tries.pop(number, None)
         if first is not None and not first.done():
             first.set_result(why)

@@ -7,6 +7,7 @@ from earshot.core.blackouts import Blackouts, Removers
 from earshot.core.elsewhere import Elsewhere
 from earshot.core.resealing import Resealing, Rewritten
 from earshot.media.spans import Span
+from earshot.ports.blackouts import LEGAL_HOLD
 from earshot.services import House
 from earshot.services.ledger import log_rewriting
 from earshot.store.sql.blackouts import SqlBlackouts
@@ -54,4 +55,10 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     )
     blackouts = Blackouts(house.recorder, removers, house.spawner)
     undo.callback(blackouts.close)
+
+    def said() -> list[str]:
+        held = {why for why in blackouts.failing.values() if LEGAL_HOLD in why}
+        return [f"A blackout waits until it may be applied: {why}." for why in sorted(held)]
+
+    house.notices.append(said)
     blackouts.resume()
