@@ -11,6 +11,7 @@ from tests.contracts.test_store_contract import NOW, sealed
 from earshot.clock import FakeClock
 from earshot.engine.variables import CallVariables
 from earshot.errors import StoreUnavailable
+from earshot.media.silencing import without_keys
 from earshot.ports import FinishedCall, SealedRecording, Store
 from earshot.ports.blackouts import Renewed, SealedMediaStore
 from earshot.ports.retention import Criteria, Hold, RetentionStore
@@ -112,11 +113,17 @@ async def test_a_renewed_row_says_so(both: Both) -> None:
     (ident,) = await save(both, sealed("a", 1000.0))
     gaps = ((1.0, 2.0, "blackout"), (3.0, 4.5, "hold"))
     renewed = Renewed(audio_sha256="ab" * 32, audio_size=99, peaks=b"\1\2", peaks_per_second=20, gaps=gaps)
+    (media,) = await both.media.of_calls(["call-a"])
+    assert media.legs[0].digits == "12#" and media.legs[0].digits_at[0] == (1.0, 1.25)
     assert await both.media.renew(ident, renewed)
     row = await both.store.recording(ident)
     assert row is not None and row.sealed.variables == CallVariables(device_id="7008")
     assert (row.sealed.audio_sha256, row.sealed.audio_size) == ("ab" * 32, 99)
     assert (row.sealed.peaks, row.sealed.peaks_per_second, row.sealed.gaps) == (b"\1\2", 20, gaps)
+    assert row.sealed.legs == media.legs
+    assert await both.media.renew(ident, replace(renewed, legs=without_keys(media.legs, [(1.2, 2.001)])))
+    row = await both.store.recording(ident)
+    assert row is not None and [(leg.digits, leg.digits_at) for leg in row.sealed.legs] == [("#", ((4.0, 4.5),))]
     assert not await both.media.renew(ident + 1, renewed)
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from earshot.engine.blackout_gaps import HIDDEN, WHY
 from earshot.engine.blackout_values import Removal
-from earshot.media.silencing import silence_wav
+from earshot.media.silencing import silence_wav, without_keys
 from earshot.media.spans import Span, merged
 from earshot.ports import Storage
 from earshot.ports.blackouts import Decided, OnHold, Renewed, SealedMedia, SealedMediaStore
@@ -173,6 +173,7 @@ class Resealing:
             peaks=done.peaks,
             peaks_per_second=done.peaks_per_second,
             gaps=tuple(sorted([*others, *((start, end, WHY) for start, end in hidden)])),
+            legs=without_keys(media.legs, hidden),
         )
         await self._noted(
             Rewritten(record_id=media.record_id, span=(start_s, end_s), before=media.audio_sha256, after=done.sha256)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from earshot.errors import EarshotError
+from earshot.media.packets import LegFigures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +24,19 @@ class SealedMedia:
     media_type: str
     audio_sha256: str
     gaps: tuple[tuple[float, float, str], ...]
+    legs: tuple[LegFigures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewed:
-    """What a row says of its media once that was written anew."""
+    """What a row says of its media once that was written anew; `legs` None are as they were."""
 
     audio_sha256: str
     audio_size: int
     peaks: bytes
     peaks_per_second: int
     gaps: tuple[tuple[float, float, str], ...]
+    legs: tuple[LegFigures, ...] | None = None
 
 
 LEGAL_HOLD = "under legal hold"

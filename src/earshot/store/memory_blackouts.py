@@ -40,6 +40,7 @@ class MemoryBlackouts:
                 media_type=one.media_type,
                 audio_sha256=one.audio_sha256,
                 gaps=one.gaps,
+                legs=one.legs,
             )
             for ident, (one, _) in sorted(self._store._recordings.items())
             if wanted(one)
@@ -84,6 +85,7 @@ class MemoryBlackouts:
             peaks=renewed.peaks,
             peaks_per_second=renewed.peaks_per_second,
             gaps=renewed.gaps,
+            legs=sealed.legs if renewed.legs is None else renewed.legs,
         )
         self._store._recordings[record_id] = (changed, warnings)
         return True

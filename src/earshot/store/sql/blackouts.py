@@ -13,13 +13,13 @@ from earshot.ports.blackouts import Decided, Renewed, SealedMedia
 from earshot.store.database import Database, Query, Row
 from earshot.store.retention_tables import DECISIONS
 from earshot.store.sql import holds
-from earshot.store.sql.rows import document
+from earshot.store.sql.rows import as_legs, document
 from earshot.store.sql.screen_retention import standing_on_screens
 from earshot.store.tables import RECORDINGS
 
 R, D = RECORDINGS.c, DECISIONS.c
 RECORDING, SCREEN = "recording", "screen session"
-COLUMNS = (R.ident, R.call_key, R.recording_time, R.duration, R.object_name, R.media_type, R.audio_hash, R.gaps)
+COLUMNS = (R.ident, R.call_key, R.recording_time, R.duration, R.object_name, R.media_type, R.audio_hash, R.gaps, R.legs)
 LONGEST_S = 7 * 86400.0
 """Recordings that began longer before a span than this are not looked at: none is that long."""
 
@@ -78,6 +78,7 @@ class SqlBlackouts:
             "peaks": renewed.peaks,
             "peaks_per_second": renewed.peaks_per_second,
             "gaps": document(renewed.gaps),
+            **({"legs": document(renewed.legs)} if renewed.legs is not None else {}),
         }
         async with self._database.write() as connection:
             same = [R.ident == record_id, *([] if object_name is None else [R.object_name == object_name])]
@@ -126,7 +127,7 @@ class SqlBlackouts:
 
 
 def _media(row: Row) -> SealedMedia:
-    ident, call_key, recording_time, duration, object_name, media_type, audio_hash, gaps = row
+    ident, call_key, recording_time, duration, object_name, media_type, audio_hash, gaps, legs = row
     return SealedMedia(
         record_id=ident,
         call_key=call_key,
@@ -136,4 +137,5 @@ def _media(row: Row) -> SealedMedia:
         media_type=media_type,
         audio_sha256=audio_hash,
         gaps=tuple((start, end, why) for start, end, why in orjson.loads(gaps)),
+        legs=as_legs(legs),
     )
