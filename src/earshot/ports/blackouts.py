@@ -25,6 +25,11 @@ class SealedMedia:
     audio_sha256: str
     gaps: tuple[tuple[float, float, str], ...]
     legs: tuple[LegFigures, ...] = ()
+    agent_id: int | None = None
+    device_id: str = ""
+    device_alias: str = ""
+    station: str = ""
+    session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,11 @@ class MemoryBlackouts:
                 audio_sha256=one.audio_sha256,
                 gaps=one.gaps,
                 legs=one.legs,
+                agent_id=one.agent_id,
+                device_id=one.variables.device_id,
+                device_alias=one.variables.device_alias,
+                station=one.variables.station,
+                session_id=one.variables.session_id,
             )
             for ident, (one, _) in sorted(self._store._recordings.items())
             if wanted(one)

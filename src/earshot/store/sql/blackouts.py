@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from earshot.ports.blackouts import Decided, Renewed, SealedMedia
 from earshot.store.database import Database, Query, Row
+from earshot.store.fields import COLUMN_OF
 from earshot.store.retention_tables import DECISIONS
 from earshot.store.sql import holds
 from earshot.store.sql.rows import as_legs, document
@@ -19,7 +20,11 @@ from earshot.store.tables import RECORDINGS
 
 R, D = RECORDINGS.c, DECISIONS.c
 RECORDING, SCREEN = "recording", "screen session"
-COLUMNS = (R.ident, R.call_key, R.recording_time, R.duration, R.object_name, R.media_type, R.audio_hash, R.gaps, R.legs)
+WHO = ("agent_id", "device_id", "device_alias", "station", "session_id")
+COLUMNS = (
+    *(R.ident, R.call_key, R.recording_time, R.duration, R.object_name, R.media_type, R.audio_hash, R.gaps, R.legs),
+    *(R[COLUMN_OF.get(name, name)] for name in WHO),
+)
 LONGEST_S = 7 * 86400.0
 """Recordings that began longer before a span than this are not looked at: none is that long."""
 
@@ -127,7 +132,7 @@ class SqlBlackouts:
 
 
 def _media(row: Row) -> SealedMedia:
-    ident, call_key, recording_time, duration, object_name, media_type, audio_hash, gaps, legs = row
+    ident, call_key, recording_time, duration, object_name, media_type, audio_hash, gaps, legs, *who = row
     return SealedMedia(
         record_id=ident,
         call_key=call_key,
@@ -138,4 +143,5 @@ def _media(row: Row) -> SealedMedia:
         audio_sha256=audio_hash,
         gaps=tuple((start, end, why) for start, end, why in orjson.loads(gaps)),
         legs=as_legs(legs),
+        **dict(zip(WHO, who, strict=True)),
     )

@@ -32,8 +32,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_blackout_decisions", "blackout_decisions", ["from_us", "until_us"])
+    device = sa.Column("device_id", sa.Text, nullable=False, server_default="", comment="DEVICEID, where one is known")
+    op.add_column("screens", device)
+    op.create_index("ix_screens_device_id", "screens", ["device_id", "started_at", "ident"])
 
 
 def downgrade() -> None:
     """Drop them."""
+    op.drop_index("ix_screens_device_id", "screens")
+    op.drop_column("screens", "device_id")
     op.drop_table("blackout_decisions")
