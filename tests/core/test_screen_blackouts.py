@@ -5,7 +5,9 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import pytest
@@ -61,6 +63,15 @@ CALL = SealedMedia(
 )
 
 
+@cache
+def film_of(first: int) -> bytes:
+    """Two seconds of pictures, whose numbers count from `first`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "piece.webm"
+        encode(path, [(number, False) for number in range(first, first + 20)], FPS)
+        return path.read_bytes()
+
+
 class Office:
     """Screens in a database and on a disk; `black` is what takes pictures out of them."""
 
@@ -91,8 +102,8 @@ class Office:
     async def put(self, name: str, first: int) -> ScreenSegment:
         """A piece of two seconds in the storage, whose pictures count from `first`."""
         path = self.root / "work" / "piece.webm"
-        encode(path, [(number, False) for number in range(first, first + 20)], FPS)
-        data = path.read_bytes()
+        data = film_of(first)
+        path.write_bytes(data)
         await self.storage.put_file(name, path)
         return ScreenSegment(
             number=first // 20 + 1,
@@ -301,8 +312,8 @@ async def test_a_session_that_runs_with_what_is_still_to_come(office: Office) ->
     assert [one.sha256 for one in chat.segments] == [hashlib.sha256(one).hexdigest() for one in (stored, waiting)]
 
     path = office.folder / segment_file(chat.key, 3, "video/webm")
-    encode(path, [(number, False) for number in range(40, 60)], FPS)
-    data = path.read_bytes()
+    data = film_of(40)
+    path.write_bytes(data)
 
     async def settled() -> None:
         return None

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from earshot.capture.in_process import HEIGHT, encode, read_number
+from earshot.errors import BadInput
 from earshot.media.blackening import KINDS, blacken
 from earshot.ports.capture import EXTENSIONS
 from earshot.vault.files import create, opened
@@ -28,11 +29,20 @@ def times(path: Path) -> list[float]:
         return [round(frame.time or 0.0, 3) for frame in container.decode(video=0)]
 
 
-@pytest.fixture
-def film(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Forty pictures in two seconds."""
-    encode(tmp_path / "film.webm", [(number, False) for number in range(40)], 20)
-    return tmp_path / "film.webm"
+    path = tmp_path_factory.mktemp("film") / "film.webm"
+    encode(path, [(number, False) for number in range(40)], 20)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def film(tmp_path: Path, pictures: bytes) -> Path:
+    """The same as a file of its own."""
+    path = tmp_path / "film.webm"
+    path.write_bytes(pictures)
+    return path
 
 
 def as_kind(film: Path, media_type: str) -> Path:
@@ -107,8 +117,13 @@ def test_a_still_image_and_what_cannot_be_decoded_are_black_as_a_whole(tmp_path:
         with av.open(str(target)) as container:
             found = [int(one.to_ndarray(format="rgb24").max()) for one in container.decode(video=0)]
         assert done.is_new and found == [0] * (1 if media_type == "image/png" else 2)
-    with pytest.raises(ValueError, match="audio/wav"):
+    with pytest.raises(BadInput, match="audio/wav"):
         blacken(image, target, [(0.0, 1.0)], media_type="audio/wav", duration_s=1.0)
+
+
+def test_a_disk_that_is_full_is_no_reason_to_lose_the_whole_picture(film: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        blacken(film, Path("/dev/full"), [(0.5, 1.0)], media_type="video/webm", duration_s=2.0)
 
 
 def test_an_encrypted_piece_is_never_plain(film: Path) -> None:

@@ -9,6 +9,7 @@ no secret.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +46,9 @@ class Rewritten:
 
 
 class Pictures(Protocol):
-    """What a removal reaches of screens: see `earshot.core.screen_blackouts`."""
+    """What a removal reaches of screens: see `earshot.core.screen_blackouts`. `busy` is held meanwhile."""
+
+    busy: asyncio.Lock
 
     async def reached(self, removal: Removal, media: Sequence[SealedMedia]) -> list[int]:
         """The numbers of the stored sessions that it is to alter."""
@@ -96,13 +99,15 @@ class Resealing:
 
         Raises OnHold when some is held: nothing was touched, if it was to go together; else all but that. Raises
         StoreUnavailable, OSError, BadInput."""
-        async with self._one_at_a_time:
+        pictures = self.pictures if removal.screens else None
+        async with self._one_at_a_time, nullcontext() if pictures is None else pictures.busy:
             reached = await self._reached(removal)
             recordings = [] if removal.hide else [one.record_id for one in reached if _is_asked_for(one, removal)]
-            pictures = self.pictures if removal.screens else None
             screens = await pictures.reached(removal, reached) if pictures is not None else []
-            span = removal.from_us, removal.until_us
-            decided = await self._store.decide(span, recordings, screens, together=removal.together)
+            span, is_stored = (removal.from_us, removal.until_us), bool(reached or screens)
+            decided = Decided()
+            if is_stored:  # else the store need not be there
+                decided = await self._store.decide(span, recordings, screens, together=removal.together)
             if removal.together and decided.is_refused:
                 raise _on_hold(decided)
             done = []
@@ -113,7 +118,8 @@ class Resealing:
                 await self.elsewhere(done)
             if pictures is not None:
                 await pictures.darken(removal, reached, decided.held_screens)
-            await self._store.settle(span)
+            if is_stored:
+                await self._store.settle(span)
             if decided.holds:
                 raise _on_hold(decided)
             return len(done)

@@ -48,7 +48,7 @@ class RewrittenPicture:
 
 class ScreenBlackouts:
     """Implements `earshot.core.resealing.Pictures`. `folder` is where desktops put their pieces; `busy` is held by who
-    takes pieces in and stores sessions, so that none is stored while it is changed.
+    takes pieces in, stores sessions or removes something, so that what was decided of a session is what is changed.
 
     `noted` is told of each piece of a stored session that was rewritten, before its row is."""
 
@@ -81,15 +81,14 @@ class ScreenBlackouts:
     async def darken(self, removal: Removal, media: Sequence[SealedMedia], held: Collection[int]) -> None:
         """See `Pictures.darken`. Raises StoreUnavailable, OSError, VaultError."""
         of, since, until = whose(removal, media), removal.from_us / MICROSECONDS, removal.until_us / MICROSECONDS
-        async with self.busy:
-            for chat in list(self._recorder.state.chats.values()):
-                is_over = chat.stopped_us is not None and chat.stopped_us <= removal.from_us
-                told = chat.session_id, chat.agent.agent_id, chat.variables, chat.computer
-                if chat.started_us < removal.until_us and not is_over and of.show(*told):
-                    await self._darken_running(chat, removal)
-            for row in await self._screens.screens_of(of, since, until):
-                if row.number not in held and not _is_black(row.session, since, until):
-                    await self._darken_stored(row.number, row.session, since, until)
+        for chat in list(self._recorder.state.chats.values()):
+            is_over = chat.stopped_us is not None and chat.stopped_us <= removal.from_us
+            told = chat.session_id, chat.agent.agent_id, chat.variables, chat.computer
+            if chat.started_us < removal.until_us and not is_over and of.show(*told):
+                await self._darken_running(chat, removal)
+        for row in await self._screens.screens_of(of, since, until):
+            if row.number not in held and not _is_black(row.session, since, until):
+                await self._darken_stored(row.number, row.session, since, until)
 
     # --- stored sessions --------------------------------------------------------------------------------------------
 

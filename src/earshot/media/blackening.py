@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Final
 import av
 import numpy as np
 
+from earshot.errors import BadInput
 from earshot.media.spans import Span
 from earshot.vault.files import Keys, create, opened
 
@@ -72,11 +73,11 @@ def blacken(
     unless they are black there: then there is no `target`. `duration_s` is the length of what cannot be decoded.
 
     With `keys` the source may be encrypted, the target is, and both belong to `name`. Raises OSError, VaultError, and
-    ValueError for a kind that nobody can write.
+    BadInput for a kind that nobody can write.
     """
     kind = KINDS.get(media_type)
     if kind is None:
-        raise ValueError(f"no picture is written as {media_type}")
+        raise BadInput(f"no picture is written as {media_type}")
     try:
         with opened(source, keys, name) as old:
             if all(_is_dark(picture) for picture, hidden in _pictures(old, spans) if hidden):
@@ -86,7 +87,9 @@ def blacken(
             old.seek(0)
             _write(new, kind, _pictures(old, spans), bits=max(int(16 * size / max(duration_s, 1.0)), LEAST_BITS))
             _make_durable(new)
-    except (av.FFmpegError, _NoPicture):
+    except (av.FFmpegError, _NoPicture) as why:
+        if isinstance(why, OSError):
+            raise  # the disk, not the picture
         with create(target, keys, name) as new:
             _write(new, kind, _nothing_but_black(duration_s), bits=LEAST_BITS)
             _make_durable(new)
