@@ -59,6 +59,7 @@ class Blackouts:
         self._spawner = spawner
         self._timer: asyncio.TimerHandle | None = None
         self._first_tries: dict[int, asyncio.Future[str | OnHold]] = {}
+        self._swept: set[int] = set()
         self.failing = recorder.blackouts_failing
         recorder.blackouts = self.black_out
         recorder.perform_with(RemoveSound, lambda effect, _: self._begin(effect.number))
@@ -145,6 +146,7 @@ class Blackouts:
 
     def _done(self, number: int, why: str | OnHold) -> None:
         self.failing.pop(number, None)
+        self._swept.discard(number)
         self._recorder.apply(SoundRemoved(number=number))
         self._tried(number, why)
 
@@ -163,8 +165,18 @@ class Blackouts:
                 left_behind = True  # it was sealed meanwhile, or nothing was kept of it
         for key in removal.calls:
             await self._removers.stored(key)
-        sealed = await self._removers.sealed(removal)
+        try:
+            sealed = await self._removers.sealed(removal)
+        except OnHold:
+            await self._sweep_once(removal)
+            raise
         if (sealed or left_behind) and not removal.hide:
             places += await self._removers.released(removal.from_us, removal.until_us)
         what = "blackout_hid_sound" if removal.hide else "blackout_removed_sound"
         log.info(what, removal=removal.number, packets=places, sealed_recordings=sealed)
+
+    async def _sweep_once(self, removal: Removal) -> None:
+        """What is held stays in its media alone: the journal is no part of it, and what lies there of others goes."""
+        if not (removal.together or removal.hide or removal.number in self._swept):
+            await self._removers.released(removal.from_us, removal.until_us)
+            self._swept.add(removal.number)
