@@ -325,6 +325,7 @@ async def test_the_desktop_is_found_by_the_station_of_the_agents_phone(live_serv
         await live_server.command("CHATSTOP", SESSIONID="1")
         (row,) = await rows_of(live_server.data_dir, 1)
     assert (row.session.computer, row.session.username) == ("PC9", "shared")
+    assert row.session.variables.device_id == "555", "where the agent's phone is logged in"
 
 
 LONG = "x" * 256
