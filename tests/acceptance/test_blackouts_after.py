@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import io
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import av
 import numpy as np
 import pytest
 from tests.acceptance.spoken import SECRET, calling
@@ -15,8 +17,11 @@ from tests.faults.evidence import is_heard, problems, sound_of, until_rows
 from tests.rest.asking import Desk, a_desk
 from tests.servers import Speaker, in_process
 
-from earshot.actor import PROTOCOL, SYSTEM
+from earshot.actor import PROTOCOL, SYSTEM, Actor
+from earshot.api.audit import AuditTrail
 from earshot.api.blackouts_after import black_out_recording
+from earshot.api.retention import Held
+from earshot.capture.in_process import HEIGHT, encode, read_number
 from earshot.config import load
 from earshot.core.archiving import Archiving
 from earshot.core.elsewhere import Elsewhere
@@ -25,10 +30,15 @@ from earshot.core.removal import Removal as Removing
 from earshot.core.resealing import Resealing, Rewritten
 from earshot.core.retention import Retention, RetentionSettings
 from earshot.engine.blackout_values import Removal
+from earshot.engine.variables import CallVariables
 from earshot.operations import create_user
 from earshot.ports import CoreAway, SealedRecording, Storage
+from earshot.ports.audit import AuditFilter
+from earshot.ports.blackouts import Decided, OnHold
 from earshot.ports.retention import ActionKind, ArchiveAction, Defaults, Deletion
+from earshot.ports.screens import ScreenSegment, ScreenSession
 from earshot.storage.placed import PlacedStorage, placed_name
+from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.blackouts import SqlBlackouts
 from earshot.store.sql.retention import SqlRetention
 from earshot.vault.master import write_new
@@ -51,12 +61,57 @@ async def now_of(server: Speaker, record_id: int = 1) -> SealedRecording:
     return row.sealed
 
 
+async def a_screen(desk: Desk, recording: SealedRecording) -> ScreenSession:
+    """A stored screen session at the same device, of four seconds: 80 pictures from a second before the call on."""
+    path, began_at = desk.inside.folders.work / "screen.webm", recording.recording_time - 1.025
+    encode(path, [(number, False) for number in range(80)], 20)
+    data = path.read_bytes()
+    name = "screens/a.webm"
+    segment = ScreenSegment(
+        number=1,
+        object_name=name,
+        media_type="video/webm",
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        began_at=began_at,
+        duration_s=4.0,
+    )
+    session = ScreenSession(
+        key="screen",
+        core=1,
+        session_id="somebody's",
+        agent_id=77,
+        started_at=began_at,
+        stopped_at=began_at + 4.0,
+        state="ended",
+        verdict="captured",
+        variables=CallVariables(device_id=recording.variables.device_id),
+        segments=(segment,),
+    )
+    await desk.inside.house.storage.put_file(name, path)
+    await desk.context.screens.save_screen(session)
+    return session
+
+
+async def screen_of(desk: Desk) -> tuple[list[int], dict[str, Any]]:
+    """What is seen of the first screen session, and what is said of it."""
+    admin = await desk.admin()
+    said = (await admin.get("/api/v1/screen-sessions/1")).json()
+    film = await admin.get("/api/v1/screen-sessions/1/segments/1")
+    assert hashlib.sha256(film.content).hexdigest() == said["segments"][0]["sha256"]
+    with av.open(io.BytesIO(film.content), "r") as container:
+        numbers = [read_number(frame.to_ndarray(format="yuv420p")[:HEIGHT]) for frame in container.decode(video=0)]
+    assert len(numbers) == 80
+    return [number for number in numbers if number is not None], said
+
+
 async def test_it_goes_for_those_who_may_and_not_under_a_hold(tmp_path: Path) -> None:
     async with a_desk(tmp_path / "data") as desk:
         before = await a_recording(desk.server)
         sound = sound_of(desk.server.data_dir, before)
         assert is_heard(sound, 0.6, 1.1)
         span = {"from_s": 0.5, "to_s": 1.2, "reason": "a card number"}
+        screen = await a_screen(desk, before)
         guest = await desk.with_token(await desk.agent("guest", "RECORDINGSEARCH"), "all")
         assert (await guest.post("/api/v1/recordings/1/blackouts", json=span)).status_code == 403
         other = await desk.with_token(await desk.agent("other", "BLACKOUTSAFTERTHEFACT"), "all")
@@ -70,6 +125,7 @@ async def test_it_goes_for_those_who_may_and_not_under_a_hold(tmp_path: Path) ->
         hold, _ = await retention.place(SYSTEM, "Case 1", recordings=[1])
         assert (await admin.post("/api/v1/recordings/1/blackouts", json=span)).status_code == 409
         assert (await now_of(desk.server)).audio_sha256 == before.audio_sha256
+        assert (await screen_of(desk))[0] == list(range(80)), "nor are the screens touched"
         await retention.lift(SYSTEM, hold.number, "settled")
 
         answer = await admin.post("/api/v1/recordings/1/blackouts", json=span)
@@ -83,6 +139,12 @@ async def test_it_goes_for_those_who_may_and_not_under_a_hold(tmp_path: Path) ->
         assert is_heard(sound, 0.2, 0.49) and is_heard(sound, 1.21, 1.5) and after.duration_s == before.duration_s
         peaks = (await admin.get("/api/v1/recordings/1/peaks")).json()
         assert [gap["why"] for gap in peaks["gaps"]] == ["blackout"], "the player marks it"
+        seen, session = await screen_of(desk)
+        assert seen == [*range(10), *range(65, 80)], "with a second before and after"
+        spans = [(round(one["start_s"], 3), round(one["end_s"], 3)) for one in session["black_spans"]]
+        assert spans == [(1.525, 2.225)]
+        assert session["segments"][0]["sha256"] != screen.segments[0].sha256
+        assert ("earshot", "rewritten", "screen session 1") in await desk.acts()
         acts = [act for _, act, subject in await desk.acts() if subject == "recording 1"]
         assert [act for act in acts if act in ("refused", "blacked out", "rewritten")] == [
             "refused",
@@ -280,6 +342,84 @@ async def test_a_moved_recording_is_rewritten_where_it_lies_and_what_the_move_le
     sealed = await now_of(archive.server)
     assert sealed.object_name.startswith(placed_name(archive.number, ""))
     await archive.assert_gone(sealed, files=1)
+
+
+class Trail:
+    """An audit trail at which something happens when a blackout after the fact is noted."""
+
+    def __init__(self, trail: AuditTrail, then: Callable[[], Awaitable[object]]) -> None:
+        self._trail, self._then = trail, then
+
+    async def note(self, actor: Actor, act: str, subject: str = "", **detail: str) -> None:
+        await self._trail.note(actor, act, subject, **detail)
+        if act == "blacked out":
+            await self._then()
+
+
+async def test_a_hold_that_is_placed_in_between_is_not_overridden(archive: Archive) -> None:
+    """It was looked for, the act was noted, then came the hold, then the core: nothing is altered. A blackout in real
+    time that reaches back into what is held waits until it is lifted; one that was decided goes through."""
+    before, context = await a_recording(archive.server), archive.inside.context
+    retention, trail = context.retention, context.audit
+    assert retention is not None
+    context.audit = Trail(trail, lambda: retention.place(SYSTEM, "Case 1", recordings=[1]))
+    with pytest.raises(Held):
+        await archive.black_out()
+    context.audit = trail
+    assert await now_of(archive.server) == before and not archive.inside.recorder.state.removals
+    refused = await SqlAudit(archive.inside.database).entries(AuditFilter(act="refused"), 5)
+    assert [one.details["holds"] for one in refused] == ["1"]
+
+    answer = await archive.server.command("BLACKOUTSTART", DEVICEID="4100", TIMEOFFSET=-60)
+    assert b"API_ERROR_RECORDER_NOT_RUNNING" in answer
+    assert await now_of(archive.server) == before
+    assert list(archive.inside.recorder.blackouts_failing.values()) == ["recording 1 is under legal hold 1"]
+    waits = "A blackout waits until it may be applied: recording 1 is under legal hold 1."
+    assert waits in archive.inside.house.said()
+    await retention.lift(SYSTEM, 1, "settled")
+    async with asyncio.timeout(20):
+        while archive.inside.recorder.blackouts_failing:
+            await asyncio.sleep(0.05)
+    sealed = await now_of(archive.server)
+    assert sealed.audio_sha256 != before.audio_sha256
+    assert not sound_of(archive.server.data_dir, sealed).any(), "all of it lies within the minute"
+
+
+async def test_a_hold_that_comes_after_the_decision_is_too_late(archive: Archive) -> None:
+    await archive.made("copy")
+    assert await archive.carry()
+    retention = archive.inside.context.retention
+    assert retention is not None
+    store = SqlBlackouts(archive.inside.database)
+
+    class Late(SqlBlackouts):
+        async def decide(self, *what: Any, **more: Any) -> Decided:
+            decided = await super().decide(*what, **more)
+            if not decided.begun and retention is not None:
+                await retention.place(SYSTEM, "Case 1", recordings=[1])
+            return decided
+
+    async def noted(rewritten: Rewritten) -> None:
+        return None
+
+    async def away(rewritten: object) -> None:
+        raise OSError(19, "the archive is away")
+
+    work = archive.inside.folders.work
+    resealing = Resealing(Late(archive.inside.database), archive.storage, work, noted)
+    elsewhere, resealing.elsewhere = Elsewhere(store, archive.kept, archive.storage, work).renew, away
+    row = await now_of(archive.server)
+    start_us = int(row.recording_time * 1e6)
+    removal = Removal(
+        number=9, from_us=start_us + 500_000, until_us=start_us + 1_200_000, calls=[row.call_key], together=True
+    )
+    with pytest.raises(OSError, match="away"):
+        await resealing.remove(removal)
+    resealing.elsewhere = elsewhere
+    assert await resealing.remove(removal) == 1
+    await archive.assert_gone(await now_of(archive.server), files=2)
+    with pytest.raises(OnHold):
+        await resealing.remove(replace(removal, until_us=removal.until_us + 100_000))
 
 
 @pytest.mark.parametrize("kind", ["move", "copy"])

@@ -12,6 +12,8 @@ from tests.acceptance.spoken import PLAIN, SECRET, calling, places_of, wall
 from tests.faults.evidence import of_device, problems, server_at, until, until_rows
 from tests.servers import Speaker
 
+from earshot.actor import PROTOCOL
+from earshot.api.blackouts_after import black_out_recording
 from earshot.ports import SealedRecording
 
 OK = b"<RESULTCODE>20<"
@@ -127,7 +129,9 @@ async def test_an_agents_blackout_spans_calls_and_reaches_into_a_sealed_one(live
 
 
 async def test_keys_pressed_in_a_blackout_are_not_told(live_server: Speaker) -> None:
+    """Nor are those of which somebody says so afterwards."""
     server = live_server
+    assert server.inside is not None
     async with calling(server, "4003") as caller:
         speech = caller.speech
 
@@ -157,6 +161,9 @@ async def test_keys_pressed_in_a_blackout_are_not_told(live_server: Speaker) -> 
         await caller.hang_up()
     (call,) = of_device(await until_rows(server.data_dir, "4003"), "4003")
     assert {leg.digits for leg in call.recordings[0].legs} == {"15"}
+    begin, end = call.recordings[0].legs[0].digits_at[1]
+    after = await black_out_recording(server.inside.context, PROTOCOL, 1, begin + 0.05, end - 0.01, "a card number")
+    assert {leg.digits for leg in after.sealed.legs} == {"1"}
 
 
 async def test_a_start_in_the_future_begins_then(live_server: Speaker) -> None:

@@ -191,6 +191,37 @@ async def test_a_blackout_of_the_agent_blackens_the_picture(live_server: Speaker
     assert 0 < start < end
 
 
+async def test_a_blackout_that_reaches_back_blackens_what_was_captured_before(live_server: Speaker) -> None:
+    """Pieces that are stored already, and the one that is being captured."""
+    await add_jdoe(live_server)
+    async with desktop_of(live_server):
+        await live_server.command("CHATSTART", SESSIONID="1", AGENTID=1)
+        await eventually(lambda: len(objects(live_server)) >= 6, "three seconds")
+        started = await live_server.command("AGENTBLACKOUTSTART", SYS_USER="jdoe", TIMEOFFSET="-0.8")
+        assert text(started, "RESULTTYPE") == "API_OK"
+        reached = len(objects(live_server))
+        assert live_server.inside is not None
+        (chat,) = live_server.inside.recorder.state.chats.values()
+        (dark,) = chat.dark_spans
+        await live_server.command("AGENTBLACKOUTSTOP", SYS_USER="jdoe")
+        await eventually(lambda: len(objects(live_server)) >= reached + 5, "pieces behind it")
+        await live_server.command("CHATSTOP", SESSIONID="1")
+        (row,) = await rows_of(live_server.data_dir, 1)
+    assert dark.until_us is not None and row.session.segments[reached - 1].began_at < dark.until_us / 1e6
+    frames, at = pictures(live_server.data_dir, row), 0
+    for segment in row.session.segments:
+        for place in range(round(segment.duration_s * 20)):
+            begin = segment.began_at + place / 20
+            if dark.from_us / 1e6 - 0.9 < begin < dark.until_us / 1e6 + 0.9:
+                assert frames[at] is None, f"picture {at}"
+            elif begin < dark.from_us / 1e6 - 1.1 or begin > dark.until_us / 1e6 + 1.6:
+                assert frames[at] == at
+            at += 1
+    assert frames[0] == 0 and frames[-1] == len(frames) - 1
+    assert row.session.black_spans[0][0] == pytest.approx((dark.from_us - chat.started_us) / 1e6)
+    assert await check_data(load(data_dir=live_server.data_dir)) == []
+
+
 async def test_events_and_the_live_page_show_it(live_server: Speaker) -> None:
     await add_jdoe(live_server)
     await create_user(load(data_dir=live_server.data_dir), "admin", "correct horse battery", admin=True)
@@ -295,6 +326,7 @@ async def test_the_desktop_is_found_by_the_station_of_the_agents_phone(live_serv
         await live_server.command("CHATSTOP", SESSIONID="1")
         (row,) = await rows_of(live_server.data_dir, 1)
     assert (row.session.computer, row.session.username) == ("PC9", "shared")
+    assert row.session.variables.device_id == "555", "where the agent's phone is logged in"
 
 
 LONG = "x" * 256

@@ -10,7 +10,7 @@ from earshot.clock import FakeClock
 from earshot.engine.variables import CallVariables
 from earshot.errors import StoreUnavailable
 from earshot.ports import User
-from earshot.ports.screens import Screens, ScreenSegment, ScreenSession
+from earshot.ports.screens import Screens, ScreenSegment, ScreenSession, Whose
 from earshot.store.memory_screens import MemoryScreens
 from earshot.store.sql import SqlStore, database_at
 from earshot.store.sql.screens import SqlScreens
@@ -56,7 +56,12 @@ def session(key: str, at: float = 1000.5, **more: object) -> ScreenSession:
         computer="PC1",
         username="jdoe",
         variables=CallVariables(
-            session_id="82738", group="53", direction="I", keep_days=30, users=("Zoë", *("",) * 13, "<b>")
+            session_id="82738",
+            device_id="200",
+            group="53",
+            direction="I",
+            keep_days=30,
+            users=("Zoë", *("",) * 13, "<b>"),
         ),
         warnings=("interrupted",),
         black_spans=((1.5, 2.5),),
@@ -98,6 +103,36 @@ async def test_lists_are_newest_first_in_pages_and_by_sessionid(screens: Screens
     assert [row.session.key for row in rest] == ["2", "0"]
     assert await screens.screens(0) == []
     assert await screens.screens(10, session_id="x' OR 1=1 --") == []
+
+
+async def test_lists_by_device_and_whose_sessions_ran_in_a_span(screens: Screens) -> None:
+    """Each lasts a minute."""
+    elsewhere = CallVariables(session_id="82738", device_id="300")
+    await screens.save_screen(session("a", 1000.0, session_id="x"))
+    await screens.save_screen(session("b", 1050.0, agent_id=7, variables=elsewhere))
+    await screens.save_screen(session("c", 5000.0))
+    assert [row.session.key for row in await screens.screens(10, device_id="200")] == ["c", "a"]
+    assert [row.session.key for row in await screens.screens(10, session_id="82738", device_id="300")] == ["b"]
+    mine = Whose(session_ids=frozenset({"x"}), numbers=frozenset({"300"}))
+    assert [row.session.key for row in await screens.screens_of(mine, 1055.0, 1056.0)] == ["a", "b"]
+    assert [row.session.key for row in await screens.screens_of(mine, 1060.0, 1070.0)] == ["b"]
+    assert [row.session.key for row in await screens.screens_of(Whose(agents=frozenset({1})), 900.0, 9000.0)] == [
+        "a",
+        "c",
+    ]
+    assert await screens.screens_of(Whose(), 900.0, 9000.0) == []
+
+
+async def test_pictures_that_were_rewritten(screens: Screens) -> None:
+    number = await screens.save_screen(session("a"))
+    other = await screens.save_screen(session("b"))
+    assert await screens.renew_screen(number, {3: ("other", 7)}, ((0.5, 4.0),))
+    row, untouched = await screens.screen(number), await screens.screen(other)
+    assert row is not None and untouched is not None
+    wanted = (segment(1), replace(segment(3), sha256="other", size=7))
+    assert row.session == session("a", segments=wanted, black_spans=((0.5, 4.0),))
+    assert untouched.session == session("b")
+    assert not await screens.renew_screen(99, {}, ())
 
 
 async def test_there_is_no_such_session(screens: Screens) -> None:

@@ -48,6 +48,10 @@ def users(**numbered: str) -> tuple[str, ...]:
     return tuple(numbered.get(f"user{number}", "") for number in range(1, USER_FIELDS + 1))
 
 
+KEYS = ((1.0, 1.25), (2.0, 2.25), (4.0, 4.5))
+"""When the keys of a recording were down, in seconds."""
+
+
 def sealed(key: str, at: float = 1000.0, *, agent_id: int | None = None, **variables: Any) -> SealedRecording:
     return SealedRecording(
         key=key,
@@ -67,7 +71,7 @@ def sealed(key: str, at: float = 1000.0, *, agent_id: int | None = None, **varia
         audio_size=984_044,
         peaks=bytes(range(256)),
         peaks_per_second=10,
-        legs=(LegFigures(label="1", side="agent", codec="PCMU", received=3000, lost=3, digits="12#"),),
+        legs=(LegFigures(label="1", side="agent", codec="PCMU", received=3000, lost=3, digits="12#", digits_at=KEYS),),
         gaps=((1.5, 2.25, "loss"), (30.0, 31.0, "hold")),
         ended_by="BYE",
     )

@@ -34,6 +34,7 @@ class World:
         self.spawner = Spawner()
         self.gone: list[tuple[int, int, int]] = []
         self.sealed: list[Removal] = []
+        self.swept: list[tuple[int, int]] = []
         self.broken: OSError | None = None
         self.disk = asyncio.Event()
         self.disk.set()
@@ -54,6 +55,7 @@ class World:
         return 1
 
     async def _released(self, from_us: int, to_us: int) -> int:
+        self.swept.append((from_us, to_us))
         return 0
 
     async def _synced(self) -> None:

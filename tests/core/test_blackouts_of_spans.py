@@ -11,8 +11,9 @@ from tests.faults.core_parts import Core
 
 from earshot.core.recovery import restore
 from earshot.engine.blackout_gaps import masks_of
-from earshot.engine.blackout_values import BlackOutSpan, Removal
+from earshot.engine.blackout_values import BlackOutSpan, Removal, StartBlackout
 from earshot.ports import CoreAway
+from earshot.ports.blackouts import OnHold
 
 SECOND = 1_000_000
 
@@ -64,3 +65,29 @@ async def test_a_restart_goes_on_removing_what_could_not_be_removed(place: World
     assert [removal.calls for removal in again.sealed] == [["1-5-1"]]
     again.blackouts.close()
     await again.spawner.close()
+
+
+async def test_a_hold_refuses_what_goes_together_and_keeps_all_else_waiting(place: World) -> None:
+    """What is refused is forgotten; what waits is tried until the hold is lifted, and leaves nothing in the journal."""
+    holds = [4]
+
+    async def sealed(removal: Removal) -> int:
+        if holds:
+            raise OnHold("recording 9", holds)
+        place.sealed.append(removal)
+        return 1
+
+    place.blackouts._removers = replace(place.blackouts._removers, sealed=sealed)
+    with pytest.raises(OnHold):
+        await place.recorder.black_out(BlackOutSpan(call="1-5-1", from_us=0, until_us=SECOND))
+    assert place.recorder.state.removals == {} and not place.blackouts.failing and place.swept == []
+    with pytest.raises(CoreAway, match="recording 9 is under legal hold 4"):
+        await place.recorder.black_out(StartBlackout(device_id="200", offset_us=-SECOND))
+    ((number, why),) = place.blackouts.failing.items()
+    assert why == "recording 9 is under legal hold 4" and list(place.recorder.state.removals) == [number]
+    assert len(place.swept) == 1
+    holds.clear()
+    async with asyncio.timeout(5):
+        while place.recorder.state.removals:
+            await asyncio.sleep(0)
+    assert [removal.number for removal in place.sealed] == [number] and not place.blackouts.failing

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,17 +17,21 @@ from earshot.api.audit_trail import RecordedTrail
 from earshot.api.ledger import RecordedLedger, compared
 from earshot.clock import FakeClock
 from earshot.config import load
+from earshot.core.screen_blackouts import RewrittenPicture
 from earshot.engine.variables import CallVariables
 from earshot.errors import StoreUnavailable
 from earshot.operations import check_data
 from earshot.ports import FinishedCall, SealedRecording
 from earshot.ports.ledger import LedgerBroken
+from earshot.ports.screens import ScreenSegment, ScreenSession
 from earshot.premises import Folders, database_of, ledger_signer
+from earshot.services.ledger import log_picture
 from earshot.storage.leaf_log import FileLeafLog
 from earshot.storage.leaf_records import HEADER, MAGIC, read_records, record
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.ledger import SqlLedgerRows
+from earshot.store.sql.screens import SqlScreens
 
 NOON = 1_700_000_000.0
 
@@ -178,6 +183,54 @@ async def test_a_deletion_that_was_logged_is_none_that_is_missing(folder: Path) 
             await connection.exec_driver_sql("DELETE FROM recordings WHERE ident IN (2, 3)")
     found = [problem for problem in await problems(folder) if problem.startswith("ledger:")]
     assert found == ["ledger: recording 3 is gone, and its deletion was not logged"]
+
+
+def piece(data: bytes, folder: Path) -> ScreenSegment:
+    """A piece of a screen that lies in the data folder."""
+    (folder / "recordings" / "screen.webm").write_bytes(data)
+    return ScreenSegment(
+        number=4,
+        object_name="screen.webm",
+        media_type="video/webm",
+        sha256=sha256(data).hexdigest(),
+        size=len(data),
+        began_at=NOON,
+        duration_s=1.0,
+    )
+
+
+async def test_pictures_that_a_blackout_rewrote_are_what_was_logged(folder: Path) -> None:
+    """Each piece from what it was to what it is; whatever else the row says is an alteration."""
+    seen, black = piece(b"a secret", folder), piece(b"black", folder)
+    session = ScreenSession(
+        key="s",
+        core=1,
+        session_id="s",
+        agent_id=1,
+        started_at=NOON,
+        stopped_at=NOON + 1,
+        state="ended",
+        verdict="captured",
+        segments=(seen,),
+    )
+    told = RewrittenPicture(
+        screen=1, segment=4, span=(0.1, 0.2), before=seen.sha256, after=black.sha256, size=black.size
+    )
+    async with Desk(folder) as desk:
+        screens = SqlScreens(desk.database)
+        assert await screens.save_screen(session) == 1
+        for _ in range(2):  # a process that was killed before the row knew tells it again
+            await log_picture(desk.ledger, told)
+        assert await screens.renew_screen(1, {4: (black.sha256, black.size)}, ((0.1, 0.2),))
+    assert await problems(folder) == []
+    for statement in ("SET sha256 = 'x'", "SET size = 3"):
+        with closing(sqlite3.connect(folder / "earshot.db")) as database:
+            database.execute(f"UPDATE screen_segments {statement}")
+            database.commit()
+        assert "ledger: screen session 1 is not what was logged" in await problems(folder)
+    async with Desk(folder) as desk:
+        await log_picture(desk.ledger, replace(told, before="0" * 64, after="1" * 64))
+    assert any("from pictures that the log does not know" in problem for problem in await problems(folder))
 
 
 async def test_what_is_removed_whole(folder: Path) -> None:

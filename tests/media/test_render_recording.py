@@ -1,6 +1,7 @@
 """Whole recordings: what was said stands in the file, at its place, to the sample."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.media.synthetic import (
 
 from earshot.media.packets import Codec, LegFigures, LegSource
 from earshot.media.render import Limits, Rendered, render_recording
+from earshot.media.silencing import without_keys
 
 SECOND = 1_000_000
 EVENTS = {101: Codec("telephone-event", 8000)}
@@ -225,7 +227,10 @@ def test_keys_are_kept_and_not_heard(tmp_path: Path) -> None:
     wanted = a_law(sound).copy()
     wanted[1600:2720] = wanted[4800:5920] = 0
     assert (whole[:, 0] == wanted).all()
-    assert done.leg_figures[0].digits == "4#"
+    assert (done.leg_figures[0].digits, done.leg_figures[0].digits_at) == ("4#", ((0.2, 0.32), (0.6, 0.72)))
+    assert [one.digits for one in without_keys(done.leg_figures, [(0.0, 0.22), (0.721, 2.0)])] == ["#"]
+    (of_old,) = without_keys([replace(done.leg_figures[0], digits_at=())], [(1.5, 1.6)])
+    assert of_old.digits == "", "nobody kept when they were: in doubt they go"
     assert [(d.key, d.at_s, d.duration_s) for d in done.digits] == [("4", 0.22, 0.1), ("#", 0.62, 0.1)]
     assert done.leg_figures[0].lost == 0
 

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contracts.test_screens_contract import session
 from tests.rest.asking import Desk, a_desk
 
 from earshot.engine.variables import CallVariables
 from earshot.ports import FinishedCall, SealedRecording
+from earshot.ports.retention import DAY_S, Defaults
+from earshot.ports.screen_retention import OWN_DAYS
 from earshot.ports.webhooks import Delivery
+from earshot.store.sql.screen_retention import SqlScreenRetention
 from earshot.store.sql.webhooks import SqlWebhooks
 
 
@@ -164,6 +168,14 @@ async def test_holds_and_deletions(desk: Desk) -> None:
     assert (await admin.delete("/api/v1/recordings/2", params=why)).status_code == 404
     assert (await admin.get("/api/v1/recordings/2")).status_code == 404
     assert [one["record_id"] for one in (await admin.get("/api/v1/deletions")).json()["items"]] == [2]
+    guest = await desk.with_token(await desk.agent("guest", "RECORDINGSEARCH"), "all")
+    number = await desk.context.screens.save_screen(session("a"))
+    screens = SqlScreenRetention(desk.inside.database)
+    await screens.doom_due(session("a").started_at + 31 * DAY_S, Defaults(), {1}, 10)  # unless the server did
+    (screen,) = (await admin.get("/api/v1/screen-deletions")).json()["items"]
+    assert (screen["number"], screen["reason"], screen["sha256"]) == (number, OWN_DAYS, ["hash1", "hash3"])
+    assert (await admin.get("/api/v1/screen-deletions", params={"before": number})).json()["items"] == []
+    assert (await guest.get("/api/v1/screen-deletions")).status_code == 403
     blind = await desk.with_token(await desk.agent("blind", "RECORDINGRECORDANDFILEDELETES"), "all")
     assert (await blind.delete("/api/v1/recordings/1", params=why)).status_code == 404, "nothing that one is shown"
     assert (await admin.post("/api/v1/holds/1/lift", json={})).status_code == 422

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from tests.contracts.test_screens_contract import session
 from tests.web.conftest import SAME_ORIGIN, TOKEN
 from tests.web.world import World
 
 from earshot.api.audit import NoTrail
 from earshot.api.retention import RetentionDesk
-from earshot.ports.retention import Cause, Doomed
+from earshot.ports.retention import DAY_S, Cause, Defaults, Doomed
 from earshot.store.memory_retention import MemoryRetention
+from earshot.store.memory_screen_retention import MemoryScreenRetention
+from earshot.store.memory_screens import MemoryScreens
 from earshot.web.gate import COOKIE
 from earshot.web.holds import HoldPages
 from earshot.web.logins import LOGIN_S, fingerprint
@@ -40,7 +43,12 @@ async def browser(world: World, board: Board) -> AsyncIterator[httpx.AsyncClient
         return await kept.doom(record_ids, cause, world.clock.now())
 
     app = world.app()
-    desk = RetentionDesk(kept, world.store, world.clock, NoTrail, remove)
+    screens = MemoryScreens()
+    screens_kept = MemoryScreenRetention(screens, world.store, kept)
+    for key, at in (("a", 500.0), ("b", 900.0)):
+        await screens.save_screen(session(key, at))
+    assert await screens_kept.doom_due(600.0 + 30 * DAY_S, Defaults(), {1}, 10)
+    desk = RetentionDesk(kept, world.store, world.clock, NoTrail, remove, screens_kept)
     app.router.routes[:0] = HoldPages(desk, board).routes()  # type: ignore[arg-type]
     app.state.console.retention = desk
     transport = httpx.ASGITransport(app, client=("192.0.2.7", 40000))
@@ -56,7 +64,7 @@ async def log_in(world: World, browser: httpx.AsyncClient, user_id: int) -> None
 async def test_who_may_see_them(world: World, browser: httpx.AsyncClient) -> None:
     assert (await browser.get("/holds")).status_code == 303
     await log_in(world, browser, 2)
-    for path in ("/holds", "/deleted"):
+    for path in ("/holds", "/deleted", "/deleted?what=screens"):
         assert (await browser.get(path)).status_code == 403
     for path in ("/holds", "/holds/1/lift", "/recordings/1/delete"):
         assert (await browser.post(path, data={"name": "x", "reason": "x", "recordings": "1"})).status_code == 403
@@ -108,6 +116,10 @@ async def test_a_recording_is_deleted_and_its_tombstone_shown(
     assert (await browser.post("/recordings/2/delete", data={"reason": "asked for"})).status_code == 303
     assert (await browser.get("/recordings/2")).status_code == 404
     board.paused, board.troubles = "the clock is wrong", ("Cellar: away",)
+    screens = (await browser.get("/deleted", params={"what": "screens"})).text
+    assert "hash1" in screens and "hash3" in screens and "KEEPDAYS of the session" in screens
+    assert "asked for" not in screens and screens.count("Being removed") == 1 and "Deleted screen sessions" in screens
     text = (await browser.get("/deleted")).text
+    assert "hash1" not in text
     for words in ("asked for", "by a person", "Being removed", "the clock is wrong", "Cellar: away"):
         assert words in text

@@ -1,10 +1,12 @@
 """A blackout after the fact: a person has a span of a recording removed for good.
 
-What is removed, and that it is, is for the cores; here is who may, and what is written down. The one rule: it is
+What is removed, and that it is, is for the cores; here is who may, and what is written down. A hold is looked for
+before anything is noted, and by the core again, in the transaction that decides what is altered. The one rule: it is
 refused while a legal hold is on any recording of the call, and noted before anything is touched.
 """
 
 import math
+from collections.abc import Sequence
 
 from earshot.actor import Actor
 from earshot.api.context import Context
@@ -14,6 +16,7 @@ from earshot.engine.blackout_values import BlackOutSpan
 from earshot.errors import BadInput
 from earshot.ports import NotFound, RecordingFilter, RecordingRow
 from earshot.ports.access import shown
+from earshot.ports.blackouts import OnHold
 
 MICROSECONDS = 1_000_000
 LONGEST_REASON = 500
@@ -50,7 +53,11 @@ async def black_out_recording(
     )
     links = context.cores.links
     core = next((link for link in links if link.ident == row.sealed.core), links[0])
-    await core.black_out(told)
+    try:
+        await core.black_out(told)
+    except OnHold as held:
+        await _refuse(context, actor, record_id, held.holds)
+        raise Held(record_id, held.holds) from None
     return await _row(context, actor, record_id)
 
 
@@ -77,6 +84,10 @@ async def _no_hold(context: Context, actor: Actor, row: RecordingRow) -> None:
     for record_id in sorted(numbers):
         holds = [hold.number for hold in await context.retention.kept.holds_of(record_id)]
         if holds:
-            subject, said = f"recording {row.record_id}", ", ".join(map(str, holds))
-            await context.audit.note(actor, "refused", subject, what="blackout after the fact", holds=said)
+            await _refuse(context, actor, row.record_id, holds)
             raise Held(record_id, holds)
+
+
+async def _refuse(context: Context, actor: Actor, record_id: int, holds: Sequence[int]) -> None:
+    said = ", ".join(map(str, holds))
+    await context.audit.note(actor, "refused", f"recording {record_id}", what="blackout after the fact", holds=said)

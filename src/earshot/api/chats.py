@@ -57,11 +57,19 @@ def _start(context: Context, request: Request, agent: Agent | None) -> Result:
     refusal = refusals[0].removeprefix("API_ERROR_").lower() if refusals and all(refusals) else ""
     is_phone = not request.get("AGENTID") and find_key(request.get("KEYNAME")) in PHONE_KEYS
     changes = {"device_alias": request.get("KEYVALUE")} if is_phone else {}
+    changes |= _device_of(context, agent)
     told = StartChat(session_id=session_id, agent=facts_of(context, agent), changes=changes, refusal=refusal)
     sent = context.cores.send(told)
     if refusal and sent.reached and not running:
         return failed(request, f"API_ERROR_{refusal.upper()}", "No recording can begin now")
     return sent_to_cores(request, sent.reached, sent.missed)
+
+
+def _device_of(context: Context, agent: Agent) -> dict[str, str]:
+    """The device that one of the agent's phones is logged in at now, where there is one."""
+    found = (link.state.device_of_alias.get(phone) for link in context.cores.links for phone in agent.phones)
+    device_id = next((one for one in found if one), "")
+    return {"device_id": device_id} if device_id else {}
 
 
 def facts_of(context: Context, agent: Agent) -> AgentFacts:

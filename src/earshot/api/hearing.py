@@ -50,7 +50,7 @@ def shown_to(actor: Actor, row: RecordingRow) -> RecordingRow:
     if not spans:
         return row
     peaks = silenced_peaks(sealed.peaks, sealed.channels, sealed.peaks_per_second, spans)
-    legs = tuple(replace(leg, digits="") for leg in sealed.legs)
+    legs = tuple(replace(leg, digits="", digits_at=()) for leg in sealed.legs)
     return replace(row, sealed=replace(sealed, peaks=peaks, legs=legs))
 
 

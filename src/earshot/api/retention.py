@@ -28,6 +28,7 @@ from earshot.ports.retention import (
     Hold,
     RetentionStore,
 )
+from earshot.ports.screen_retention import ScreenRetention
 from earshot.storage.placed import prepare
 from earshot.store.fields import NUMBERS
 
@@ -54,12 +55,20 @@ class Held(Exception):
 
 
 class RetentionDesk:
-    """`remove` decides removals and begins them; `audit` gives the trail of the moment."""
+    """`remove` decides removals and begins them; `audit` gives the trail of the moment; `screens` has the tombstones of
+    screen sessions, where there are any."""
 
     def __init__(
-        self, kept: RetentionStore, store: Store, clock: Clock, audit: Callable[[], AuditTrail], remove: Remove
+        self,
+        kept: RetentionStore,
+        store: Store,
+        clock: Clock,
+        audit: Callable[[], AuditTrail],
+        remove: Remove,
+        screens: ScreenRetention | None = None,
     ) -> None:
         self.kept = kept
+        self.screens = screens
         self._store = store
         self._clock = clock
         self._audit = audit

@@ -159,7 +159,10 @@ def _report(told: Conversation) -> dict[str, Any]:
     body: dict[str, Any] = {
         "warnings": list(told.row.warnings),
         "gaps": [{"start": start, "end": end, "why": why} for start, end, why in told.row.sealed.gaps],
-        "legs": orjson.loads(orjson.dumps(told.row.sealed.legs)),
+        "legs": [
+            {name: value for name, value in leg.items() if name != "digits_at"}
+            for leg in orjson.loads(orjson.dumps(told.row.sealed.legs))
+        ],
     }
     if call is not None:
         body |= {"verdict": call.verdict, "reason": call.reason}

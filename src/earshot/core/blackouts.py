@@ -23,6 +23,7 @@ from earshot.engine.blackout_values import (
 )
 from earshot.errors import EarshotError
 from earshot.ports import CoreAway
+from earshot.ports.blackouts import OnHold
 from earshot.tasks import Spawner
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,8 @@ class Removers:
     """`journal(leg, from_us, to_us)` overwrites in the journal what a leg heard (KeyError: nothing is kept of it).
     `released(from_us, to_us)` overwrites what sealed calls left in it. `synced` makes the journal durable.
     `stored(call)` waits until an ended call has its rows. `sealed` silences sealed recordings, or marks them where the
-    sound is kept, and gives how many the removal reaches. `patience_s` is how long a command waits for all that."""
+    sound is kept, and gives how many the removal reaches (OnHold: a legal hold is in the way). `patience_s` is how long
+    a command waits for all that."""
 
     journal: Callable[[int, int, int], Awaitable[int]]
     released: Callable[[int, int], Awaitable[int]]
@@ -56,7 +58,8 @@ class Blackouts:
         self._removers = removers
         self._spawner = spawner
         self._timer: asyncio.TimerHandle | None = None
-        self._first_tries: dict[int, asyncio.Future[str]] = {}
+        self._first_tries: dict[int, asyncio.Future[str | OnHold]] = {}
+        self._swept: set[int] = set()
         self.failing = recorder.blackouts_failing
         recorder.blackouts = self.black_out
         recorder.perform_with(RemoveSound, lambda effect, _: self._begin(effect.number))
@@ -85,7 +88,10 @@ class Blackouts:
                 problems = [await asyncio.shield(one) for one in mine]
         except (TimeoutError, OSError) as failure:
             problems = [repr(failure) or "it took too long"]
-        wrong = "; ".join(problem for problem in problems if problem)
+        for problem in problems:
+            if isinstance(problem, OnHold):
+                raise problem
+        wrong = "; ".join(str(problem) for problem in problems if problem)
         if wrong:
             log.error("blackout_not_in_force", core=self._recorder.ident, told=type(told).__name__, why=wrong)
             raise CoreAway(wrong)
@@ -123,19 +129,28 @@ class Blackouts:
             try:
                 await self._try(removal)
             except (OSError, EarshotError) as failure:
-                why = repr(failure)
-                log.error("blackout_not_applied", removal=removal.number, why=why, again_in_s=delay_s)
+                if isinstance(failure, OnHold) and removal.together:
+                    log.warning("blackout_refused", removal=removal.number, why=str(failure))
+                    self._done(removal.number, failure)
+                    return
+                why = str(failure) if isinstance(failure, OnHold) else repr(failure)
+                if self.failing.get(removal.number) != why:  # a hold may stand for years
+                    log.error("blackout_not_applied", removal=removal.number, why=why, again_in_s=delay_s)
                 self.failing[removal.number] = why
                 self._tried(removal.number, why)
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, RETRY_S)
             else:
-                self.failing.pop(removal.number, None)
-                self._recorder.apply(SoundRemoved(number=removal.number))
-                self._tried(removal.number, "")
+                self._done(removal.number, "")
                 return
 
-    def _tried(self, number: int, why: str) -> None:
+    def _done(self, number: int, why: str | OnHold) -> None:
+        self.failing.pop(number, None)
+        self._swept.discard(number)
+        self._recorder.apply(SoundRemoved(number=number))
+        self._tried(number, why)
+
+    def _tried(self, number: int, why: str | OnHold) -> None:
         first = self._first_tries.pop(number, None)
         if first is not None and not first.done():
             first.set_result(why)
@@ -150,8 +165,18 @@ class Blackouts:
                 left_behind = True  # it was sealed meanwhile, or nothing was kept of it
         for key in removal.calls:
             await self._removers.stored(key)
-        sealed = await self._removers.sealed(removal)
+        try:
+            sealed = await self._removers.sealed(removal)
+        except OnHold:
+            await self._sweep_once(removal)
+            raise
         if (sealed or left_behind) and not removal.hide:
             places += await self._removers.released(removal.from_us, removal.until_us)
         what = "blackout_hid_sound" if removal.hide else "blackout_removed_sound"
         log.info(what, removal=removal.number, packets=places, sealed_recordings=sealed)
+
+    async def _sweep_once(self, removal: Removal) -> None:
+        """What is held stays in its media alone: the journal is no part of it, and what lies there of others goes."""
+        if not (removal.together or removal.hide or removal.number in self._swept):
+            await self._removers.released(removal.from_us, removal.until_us)
+            self._swept.add(removal.number)

@@ -20,6 +20,7 @@ from earshot.core.chat_rows import MICROSECONDS
 from earshot.core.recorder import Recorder
 from earshot.engine.chat_values import Chat, SegmentKept, SegmentSpoilt
 from earshot.errors import BadInput
+from earshot.media.blackening import Blackened
 from earshot.ports import Storage
 from earshot.ports.capture import EXTENSIONS, SegmentFinished, segment_file
 from earshot.storage.names import checked, safe_part
@@ -88,7 +89,8 @@ def _remove(path: Path) -> None:
 
 class Intake:
     """`settled` waits until the journal is durable; `duration_of` measures a file of which nothing is known, in
-    seconds, and raises ValueError for one that is no video. With a `keyring` files are encrypted where they lie, as
+    seconds, and raises ValueError for one that is no video; `darken` takes out of a piece (file, kind, begin in
+    microseconds, length) what was blacked out before it came. With a `keyring` files are encrypted where they lie, as
     soon as they are heard of; whoever puts them may have encrypted them already."""
 
     def __init__(
@@ -100,6 +102,7 @@ class Intake:
         zone: tzinfo,
         settled: Callable[[], Awaitable[None]],
         duration_of: Callable[[Path], float],
+        darken: Callable[[Chat, Path, str, int, float], Awaitable[Blackened | None]],
         keyring: Keyring | None = None,
     ) -> None:
         self._recorder = recorder
@@ -109,6 +112,7 @@ class Intake:
         self._settled = settled
         self._duration_of = duration_of
         self._keyring = keyring
+        self._darken = darken
 
     def object_name(self, chat: Chat, number: int, media_type: str) -> str:
         """Where segment `number` of the session lies in the storage: the same name whenever it is asked."""
@@ -141,13 +145,15 @@ class Intake:
     async def _keep(
         self, chat: Chat, number: int, media_type: str, found: Found, began_us: int, duration_s: float
     ) -> None:
+        path = self.file_of(chat, number, media_type)
+        black = await self._darken(chat, path, media_type, began_us, duration_s)
         kept = SegmentKept(
             chat=chat.key,
             number=number,
             object_name=self.object_name(chat, number, media_type),
             media_type=media_type,
-            sha256=found.sha256,
-            size=found.size,
+            sha256=found.sha256 if black is None else black.sha256,
+            size=found.size if black is None else black.size,
             began_us=began_us,
             duration_s=duration_s,
         )

@@ -6,6 +6,7 @@ The one rule: what was captured decides the verdict; what went wrong on the way 
 from dataclasses import replace
 
 from earshot.engine.chat_values import Chat, SegmentKept
+from earshot.media.spans import Span, merged
 from earshot.ports.screens import ScreenSegment, ScreenSession, ScreenState, ScreenVerdict
 
 MICROSECONDS = 1_000_000
@@ -37,15 +38,21 @@ def session_of(chat: Chat, core: int, *, keep_days: int = UNSET, archive_action:
         username=chat.username,
         variables=known,
         warnings=tuple(chat.warnings),
-        black_spans=tuple(
-            (
-                (span.from_us - chat.started_us) / MICROSECONDS,
-                ((span.until_us or chat.stopped_us) - chat.started_us) / MICROSECONDS,
-            )
-            for span in chat.black_spans
-        ),
+        black_spans=_black(chat, chat.stopped_us),
         segments=tuple(segment_of(one) for one in sorted(chat.segments, key=lambda segment: segment.number)),
     )
+
+
+def _black(chat: Chat, stopped_us: int) -> tuple[Span, ...]:
+    """Where the picture is black, in seconds from the start of the session."""
+    spans = [(one.from_us, one.until_us or stopped_us) for one in (*chat.black_spans, *chat.dark_spans)]
+    within = [(max(begin, chat.started_us), min(end, stopped_us)) for begin, end in spans]
+    seconds = [
+        ((begin - chat.started_us) / MICROSECONDS, (end - chat.started_us) / MICROSECONDS)
+        for begin, end in within
+        if begin <= end
+    ]
+    return tuple(merged(seconds, 0.0))
 
 
 def _verdict(chat: Chat) -> tuple[ScreenState, ScreenVerdict, str]:

@@ -70,7 +70,8 @@ class ChatSettings:
 
 
 class ScreenSessions:
-    """The sessions of one core. `announce(event, session)` is told CHATSTART, CHATUPDATE and CHATSTOP."""
+    """The sessions of one core. `announce(event, session)` is told CHATSTART, CHATUPDATE and CHATSTOP. `busy` is held
+    while a piece is taken in or a session stored."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class ScreenSessions:
         screens: Screens,
         settings: ChatSettings,
         announce: Callable[[str, Chat], None],
+        busy: asyncio.Lock,
     ) -> None:
         self._recorder = recorder
         self._desktops = desktops
@@ -87,6 +89,7 @@ class ScreenSessions:
         self._screens = screens
         self._settings = settings
         self._announce = announce
+        self._busy = busy
         self._at: dict[str, str] = {}
         self._missed_since: dict[str, int] = {}
         self._arrivals: asyncio.Queue[tuple[str, Report]] = asyncio.Queue()
@@ -99,7 +102,8 @@ class ScreenSessions:
 
     async def start(self, spawner: Spawner) -> None:
         """Take up what the process before left, then listen to desktops."""
-        await self._intake.recover()
+        async with self._busy:
+            await self._intake.recover()
         for chat in list(self._recorder.state.chats.values()):
             if chat.phase == "ended" and chat.capturing == "finished":
                 self._complete.put_nowait(chat.key)
@@ -210,7 +214,8 @@ class ScreenSessions:
         if chat is None or self._at.get(report.capture) != desktop:
             log.warning("report_of_no_capture", desktop=desktop, report=type(report).__name__)
         elif isinstance(report, SegmentFinished):
-            await self._intake.take(chat, report)
+            async with self._busy:
+                await self._intake.take(chat, report)
         elif isinstance(report, ScreenStopped):
             self._at.pop(chat.key)
             self._recorder.apply(CaptureFinished(chat=chat.key, why="stopped"))
@@ -257,7 +262,8 @@ class ScreenSessions:
         while True:
             key = await self._complete.get()
             try:
-                await self._save(key)
+                async with self._busy:
+                    await self._save(key)
             except (OSError, StoreUnavailable) as away:
                 log.error("screen_session_not_stored_yet", chat=key, why=str(away))
                 asyncio.get_running_loop().call_later(RETRY_S, self._complete.put_nowait, key)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from earshot.errors import BadInput
 from earshot.ledger import tree
@@ -21,6 +21,7 @@ AT_ONCE: Final = 1000
 AGAIN_S: Final = 1.0
 NOTE: Final = "ledger"
 """The name under which the journal keeps the last checkpoint."""
+SESSION: Final = "screen session "
 NAMES: Final = {SEALED: "recording", SCREEN: "screen session", AUDIT: "audit entry"}
 
 
@@ -45,6 +46,7 @@ class _Read:
     keys: dict[str, int] = field(default_factory=dict)
     rows: dict[tuple[str, int], Leaf] = field(default_factory=dict)
     media: dict[int, str] = field(default_factory=dict)
+    pictures: dict[tuple[int, int], dict[str, int]] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
@@ -133,6 +135,8 @@ def _take(found: _Read, text: bytes) -> None:
         found.rows[leaf.kind, leaf.row] = leaf
     if leaf.kind == SEALED:
         found.media[leaf.row] = str(leaf.body.get("sha256", ""))
+    elif leaf.kind == SCREEN:
+        found.pictures |= {(leaf.row, number): {sha256: size} for number, sha256, size in _segments(leaf)}
     elif leaf.kind == DELETED:
         found.deleted.add(leaf.subject)
     elif leaf.kind == REWRITTEN:
@@ -140,10 +144,39 @@ def _take(found: _Read, text: bytes) -> None:
 
 
 def _rewritten(found: _Read, number: int, leaf: Leaf) -> None:
+    if leaf.subject.startswith(SESSION):
+        _repainted(found, number, leaf)
+        return
     record_id = int(leaf.subject.removeprefix("recording ") or 0)
     if leaf.body.get("sha256_before") != found.media.get(record_id):
         found.problems.append(f"leaf {number}: {leaf.subject} was rewritten from media that the log does not know")
     found.media[record_id] = str(leaf.body.get("sha256", ""))
+
+
+def _repainted(found: _Read, number: int, leaf: Leaf) -> None:
+    """A piece of a screen session: a process that was killed in between may have begun twice from the same file."""
+    screen, segment = leaf.subject.removeprefix(SESSION), leaf.body.get("segment")
+    place = (int(screen) if screen.isdecimal() else 0, segment if isinstance(segment, int) else 0)
+    known = found.pictures.setdefault(place, {})
+    if leaf.body.get("sha256_before") not in known:
+        found.problems.append(f"leaf {number}: {leaf.subject} was rewritten from pictures that the log does not know")
+    known.pop(after := str(leaf.body.get("sha256", "")), None)
+    known[after] = leaf.body.get("size", 0)
+
+
+def _as_rewritten(found: _Read, logged: Leaf) -> Mapping[str, Any]:
+    """What a screen session was logged with, and each piece of it as it was logged last."""
+    segments = []
+    for number, before, before_size in _segments(logged):
+        *_, (sha256, size) = found.pictures.get((logged.row, number), {before: before_size}).items()
+        segments.append({"number": number, "sha256": sha256, "size": size})
+    return {**logged.body, "segments": segments}
+
+
+def _segments(leaf: Leaf) -> list[tuple[int, str, int]]:
+    """Number, SHA-256 and size of each piece of a screen session."""
+    said = leaf.body.get("segments", ())
+    return [(one["number"], one["sha256"], one["size"]) for one in said if one.keys() == {"number", "sha256", "size"}]
 
 
 def _compared(found: _Read, key: LogKey, note: str) -> str:
@@ -174,7 +207,7 @@ def _missing(
                 yield f"{leaf.subject} has no leaf"
         elif kind == SEALED:
             yield from _recording(found, leaf, logged)
-        elif logged.key != leaf.key or logged.body != leaf.body:
+        elif logged.key != leaf.key or (_as_rewritten(found, logged) if kind == SCREEN else logged.body) != leaf.body:
             yield f"{leaf.subject} is not what was logged"
 
 

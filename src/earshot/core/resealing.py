@@ -1,23 +1,27 @@
 """Blackouts that reach into sealed recordings: the media are written anew with silence, and their rows say so. Of one
 that only hides, the rows alone say it.
 
-Here: which recordings, and the order of steps. Not here: samples (media.silencing) and statements. The one rule: every
-step may be done again: media first, then the row, so that a crash in between leaves work to be repeated and no secret.
+Here: which recordings, and the order of steps. Not here: samples (media.silencing), pictures (screen_blackouts) and
+statements. What is held is left as it is: the store decides that, once and for all, before anything is touched. The one
+rule: every step may be done again: media first, then the row, so that a crash in between leaves work to be repeated and
+no secret.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from earshot.engine.blackout_gaps import HIDDEN, WHY
 from earshot.engine.blackout_values import Removal
-from earshot.media.silencing import silence_wav
+from earshot.media.silencing import silence_wav, without_keys
 from earshot.media.spans import Span, merged
 from earshot.ports import Storage
-from earshot.ports.blackouts import Renewed, SealedMedia, SealedMediaStore
+from earshot.ports.blackouts import Decided, OnHold, Renewed, SealedMedia, SealedMediaStore
 from earshot.storage.placed import name_at_place
 from earshot.vault.files import create
 from earshot.vault.keyring import Keyring
@@ -41,6 +45,20 @@ class Rewritten:
     after: str
 
 
+class Pictures(Protocol):
+    """What a removal reaches of screens: see `earshot.core.screen_blackouts`. `busy` is held meanwhile."""
+
+    busy: asyncio.Lock
+
+    async def reached(self, removal: Removal, media: Sequence[SealedMedia]) -> list[int]:
+        """The numbers of the stored sessions that it is to alter."""
+        ...
+
+    async def darken(self, removal: Removal, media: Sequence[SealedMedia], held: Collection[int]) -> None:
+        """Make the pictures black, in sessions that run too, but not in those that are `held`."""
+        ...
+
+
 async def _unnoted(record_id: int, span: Span, sha256: str) -> None:
     """Nobody keeps an audit trail."""
 
@@ -50,7 +68,8 @@ async def _nowhere(rewritten: Sequence[SealedMedia]) -> None:
 
 
 class Resealing:
-    """`elsewhere` is awaited with what was rewritten: it sees to all other places where that lies.
+    """`elsewhere` is awaited with what was rewritten: it sees to all other places where that lies. `pictures` sees to
+    screens, where there are any.
 
     `hidden` is told of each recording that is to be marked, before its row is: number, span, SHA-256 of the media.
     `noted` is told of each recording that was rewritten, before its row is. With a `keyring` media are written
@@ -71,17 +90,42 @@ class Resealing:
         self._keyring = keyring
         self.hidden: Callable[[int, Span, str], Awaitable[None]] = _unnoted
         self.elsewhere: Callable[[Sequence[SealedMedia]], Awaitable[None]] = _nowhere
+        self.pictures: Pictures | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def remove(self, removal: Removal) -> int:
-        """Silence the span in every sealed recording it reaches, or with `hide` mark it there; gives how many it
-        reaches, those included that were sealed with it. Raises StoreUnavailable, OSError, BadInput."""
-        async with self._one_at_a_time:
-            if removal.hide:
-                return sum([await self._mark(media, removal) for media in await self._reached(removal)])
-            done = [media for media in await self._reached(removal) if await self._rewrite(media, removal)]
-            await self.elsewhere(done)
+        """Silence the span in every sealed recording it reaches, or with `hide` mark it there; make pictures of screens
+        black, where it says so. Gives how many recordings it reaches, those included that were sealed with it.
+
+        Raises OnHold when some is held: nothing was touched, if it was to go together; else all but that. Raises
+        StoreUnavailable, OSError, BadInput."""
+        pictures = self.pictures if removal.screens else None
+        async with self._one_at_a_time, nullcontext() if pictures is None else pictures.busy:
+            reached = await self._reached(removal)
+            recordings = [] if removal.hide else [one.record_id for one in reached if _is_asked_for(one, removal)]
+            screens = await pictures.reached(removal, reached) if pictures is not None else []
+            span, is_stored = (removal.from_us, removal.until_us), bool(reached or screens)
+            decided = Decided()
+            if is_stored:  # else the store need not be there
+                decided = await self._store.decide(span, recordings, screens, together=removal.together)
+            if removal.together and decided.is_refused:
+                raise _on_hold(decided)
+            done = []
+            for media in reached:
+                if media.record_id not in decided.held and await self._remove_sound(media, removal):
+                    done.append(media)
+            if not removal.hide:
+                await self.elsewhere(done)
+            if pictures is not None:
+                await pictures.darken(removal, reached, decided.held_screens)
+            if is_stored:
+                await self._store.settle(span)
+            if decided.holds:
+                raise _on_hold(decided)
             return len(done)
+
+    async def _remove_sound(self, media: SealedMedia, removal: Removal) -> bool:
+        return await (self._mark if removal.hide else self._rewrite)(media, removal)
 
     async def _reached(self, removal: Removal) -> list[SealedMedia]:
         found = await self._store.of_calls(removal.calls)
@@ -135,6 +179,7 @@ class Resealing:
             peaks=done.peaks,
             peaks_per_second=done.peaks_per_second,
             gaps=tuple(sorted([*others, *((start, end, WHY) for start, end in hidden)])),
+            legs=without_keys(media.legs, hidden),
         )
         await self._noted(
             Rewritten(record_id=media.record_id, span=(start_s, end_s), before=media.audio_sha256, after=done.sha256)
@@ -172,6 +217,19 @@ class Resealing:
             async for chunk in self._storage.read(media.object_name):
                 file.write(chunk)
         return fetched
+
+
+def _is_asked_for(media: SealedMedia, removal: Removal) -> bool:
+    """Whether a hold on the recording is in the way: on all of a call where that goes together, else where something is
+    to be silenced that is not yet."""
+    start_s, end_s = _within(media, removal)
+    silent = [(start, end) for start, end, why in media.gaps if why == WHY]
+    return removal.together or (end_s > start_s and not _covered(silent, start_s, end_s))
+
+
+def _on_hold(decided: Decided) -> OnHold:
+    named = [f"recording {one}" for one in decided.held] + [f"screen session {one}" for one in decided.held_screens]
+    return OnHold(named[0], decided.holds)
 
 
 def _within(media: SealedMedia, removal: Removal) -> Span:

@@ -141,8 +141,9 @@ class Blackout:
 class Removal:
     """What was heard in [from_us, until_us) is to be removed from `legs` in the journal, from the sealed recordings of
     `calls`, and from those of the agent of that key, `phones` and `devices`. `last_of` is a device whose last call (of
-    that `instance`) is meant, when the core has forgotten it already. With `hide` nothing is removed: sealed recordings
-    are marked instead."""
+    that `instance`) is meant, when the core has forgotten it already. With `hide` no sound goes: sealed recordings are
+    marked instead. With `screens` the pictures of those people go as well. With `together` a legal hold on any of
+    it refuses all; else what is held waits until it no longer is."""
 
     number: int
     from_us: int
@@ -155,3 +156,5 @@ class Removal:
     last_of: str = ""
     instance: str | None = None
     hide: bool = False
+    screens: bool = False
+    together: bool = False

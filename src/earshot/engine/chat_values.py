@@ -72,6 +72,15 @@ class BlackenChats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DarkenChat:
+    """What was seen in [from_us, until_us) must go from the pictures of that session, whenever they come."""
+
+    chat: str
+    from_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureMissing:
     """There is nothing to capture the session with now: `why` is no_desktop, desktop_away or capture_failed."""
 
@@ -113,6 +122,16 @@ class SegmentKept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRewritten:
+    """A blackout took pictures from a piece that had arrived: its file is this one now."""
+
+    chat: str
+    number: int
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSpoilt:
     """A piece of the picture was announced and did not arrive, or not as it was announced."""
 
@@ -142,10 +161,12 @@ ChatInput = (
     | StopChat
     | EndChat
     | BlackenChats
+    | DarkenChat
     | CaptureMissing
     | CaptureBegan
     | CaptureLost
     | SegmentKept
+    | SegmentRewritten
     | SegmentSpoilt
     | CaptureFinished
     | ChatStored
@@ -156,10 +177,12 @@ CHAT_INPUTS: tuple[type[Any], ...] = (
     StopChat,
     EndChat,
     BlackenChats,
+    DarkenChat,
     CaptureMissing,
     CaptureBegan,
     CaptureLost,
     SegmentKept,
+    SegmentRewritten,
     SegmentSpoilt,
     CaptureFinished,
     ChatStored,
@@ -182,7 +205,8 @@ class Chat:
     """One screen session. It is open until it ends, then ended until its picture is in and its row is stored.
 
     `capturing` is none before anything captures it and after that went away, running, or finished. `missing` says why
-    nothing captures it; `warnings` are interrupted, crowded, segment_spoilt and incomplete.
+    nothing captures it; `warnings` are interrupted, crowded, segment_spoilt and incomplete. `black_spans` are those in
+    which the desktop was told to be black, `dark_spans` those that were blacked out afterwards.
     """
 
     key: str
@@ -203,6 +227,7 @@ class Chat:
     segments: list[SegmentKept] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     black_spans: list[DarkSpan] = field(default_factory=list)
+    dark_spans: list[DarkSpan] = field(default_factory=list)
 
     @property
     def is_black(self) -> bool:

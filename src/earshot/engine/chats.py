@@ -6,6 +6,7 @@ row whether anything captures it or not.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from earshot.engine.chat_values import (
@@ -18,10 +19,12 @@ from earshot.engine.chat_values import (
     Chat,
     ChatEffect,
     ChatStored,
+    DarkenChat,
     DarkSpan,
     EndChat,
     SaveChat,
     SegmentKept,
+    SegmentRewritten,
     SegmentSpoilt,
     StartCapture,
     StartChat,
@@ -110,6 +113,14 @@ def blacken_chats(state: State, told: BlackenChats, now_us: int) -> list[ChatEff
     return effects
 
 
+def darken_chat(state: State, told: DarkenChat, now_us: int) -> list[ChatEffect]:
+    chat = state.chats.get(told.chat)
+    span = DarkSpan(from_us=told.from_us, until_us=told.until_us)
+    if chat is not None and span not in chat.dark_spans:
+        chat.dark_spans.append(span)
+    return []
+
+
 # --- what desktops report -------------------------------------------------------------------------------------------
 
 
@@ -161,6 +172,16 @@ def segment_kept(state: State, told: SegmentKept, now_us: int) -> list[ChatEffec
     return []
 
 
+def segment_rewritten(state: State, told: SegmentRewritten, now_us: int) -> list[ChatEffect]:
+    chat = state.chats.get(told.chat)
+    if chat is not None:
+        chat.segments = [
+            replace(one, sha256=told.sha256, size=told.size) if one.number == told.number else one
+            for one in chat.segments
+        ]
+    return []
+
+
 def segment_spoilt(state: State, told: SegmentSpoilt, now_us: int) -> list[ChatEffect]:
     chat = state.chats.get(told.chat)
     if chat is not None:
@@ -191,10 +212,12 @@ CHAT_RULES: dict[type[Any], Callable[[State, Any, int], list[Any]]] = {
     StopChat: stop_chat,
     EndChat: end_chat,
     BlackenChats: blacken_chats,
+    DarkenChat: darken_chat,
     CaptureMissing: capture_missing,
     CaptureBegan: capture_began,
     CaptureLost: capture_lost,
     SegmentKept: segment_kept,
+    SegmentRewritten: segment_rewritten,
     SegmentSpoilt: segment_spoilt,
     CaptureFinished: capture_finished,
     ChatStored: chat_stored,

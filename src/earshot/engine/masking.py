@@ -82,7 +82,13 @@ def black_out_span(state: State, told: BlackOutSpan, now_us: int) -> list[Effect
     legs = _cover(call, AFTER_THE_FACT, span, now_us) if call is not None else {}
     number = _next_removal(state)
     state.removals[number] = Removal(
-        number=number, from_us=told.from_us, until_us=told.until_us, legs=sorted(legs), calls=[told.call]
+        number=number,
+        from_us=told.from_us,
+        until_us=told.until_us,
+        legs=sorted(legs),
+        calls=[told.call],
+        screens=True,
+        together=True,
     )
     return [RemoveSound(number=number)]
 
@@ -213,6 +219,7 @@ def _remove(
         phones=blackout.phones if blackout is not None else (),
         devices=dict(blackout.devices) if blackout is not None else {},
         hide=span.hide,
+        screens=of_agent,
     )
     return [RemoveSound(number=number)]
 

@@ -7,6 +7,7 @@ holds a window and a look ahead, however long the call is.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 
 import numpy as np
 
@@ -95,8 +96,13 @@ class LegSound:
 
     def digits(self) -> list[Digit]:
         """The telephone-events so far."""
+        return [key for key, _ in self._told()]
+
+    def _told(self) -> list[tuple[Digit, Span]]:
+        """Each with the span in which it was down, by what arrived."""
         keys = zip(self._digits.found, self._digits.held_s, strict=True)
-        return [key for key, held_s in keys if not self._is_masked(key.at_s - held_s, key.at_s + key.duration_s)]
+        spans = [(key, (key.at_s - held_s, key.at_s + key.duration_s)) for key, held_s in keys]
+        return [(key, span) for key, span in spans if not self._is_masked(*span)]
 
     def _is_masked(self, start_s: float, end_s: float) -> bool:
         return any(end_s > begin and start_s < end for begin, end in self._masks)
@@ -107,7 +113,7 @@ class LegSound:
 
     def report(self, silent: bool) -> LegFigures:
         """The figures so far."""
-        counts = self._ordering.counts
+        counts, told = self._ordering.counts, self._told()
         return LegFigures(
             label=self.description.label,
             side=self.description.side,
@@ -121,8 +127,9 @@ class LegSound:
             ssrc_changes=max(len(self._ordering.streams) - 1, 0),
             clock_jumps=sum(stream.timeline.clock_jumps for stream in self._streams.values()),
             comfort_noise=self._noise + sum(decoder.noise for decoder in self._open_decoders()),
-            digits="".join(digit.key for digit in self.digits()),
+            digits="".join(digit.key for digit, _ in told),
             silent=silent,
+            digits_at=tuple((floor(start * 1000) / 1000, ceil(end * 1000) / 1000) for _, (start, end) in told),
         )
 
     def _open_decoders(self) -> list[Decoder]:

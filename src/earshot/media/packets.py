@@ -82,7 +82,8 @@ class LegFigures:
 
     `lost` never came by sequence number; `late` arrived after a packet with a higher number (and was used);
     `reordered` is how often the order broke (a burst of five late packets is five late, one reordering);
-    `duplicated` came again and was dropped; `digits` were dialled by telephone-event (RFC 4733).
+    `duplicated` came again and was dropped; `digits` were dialled by telephone-event (RFC 4733), each between the two
+    seconds from the start that `digits_at` has in its place; recordings of before that was kept have none.
     """
 
     label: str = ""
@@ -99,6 +100,7 @@ class LegFigures:
     comfort_noise: int = 0
     digits: str = ""
     silent: bool = False
+    digits_at: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

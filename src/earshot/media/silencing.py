@@ -1,17 +1,19 @@
 """A sealed recording written anew with silence in some spans: same length, other bytes, other peaks.
 
-No names, no rows. The one rule: doing it twice gives the same file, so that it may be done again after a crash.
+The keys pressed in them go with it. No names, no rows. The one rule: doing it twice gives the same file, so that it may
+be done again after a crash.
 """
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from earshot.errors import BadInput
 from earshot.media.formats.wav import WavWriter, read_wav_blocks, read_wav_info
+from earshot.media.packets import LegFigures
 from earshot.media.peaks import Peaks, peaks_per_second
 from earshot.media.spans import Span
 from earshot.vault.files import Keys, create, opened
@@ -25,6 +27,20 @@ class Silenced:
     size: int
     peaks: bytes
     peaks_per_second: int
+
+
+def without_keys(legs: Sequence[LegFigures], spans: Sequence[Span]) -> tuple[LegFigures, ...]:
+    """The legs without the keys that were down in one of `spans` (seconds from the start); without any where nobody
+    kept when they were."""
+    return tuple(_kept_keys(leg, spans) for leg in legs)
+
+
+def _kept_keys(leg: LegFigures, spans: Sequence[Span]) -> LegFigures:
+    if len(leg.digits_at) != len(leg.digits):
+        return replace(leg, digits="", digits_at=())
+    keys = zip(leg.digits, leg.digits_at, strict=True)
+    kept = [(key, at) for key, at in keys if not any(at[1] > begin and at[0] < end for begin, end in spans)]
+    return replace(leg, digits="".join(key for key, _ in kept), digits_at=tuple(at for _, at in kept))
 
 
 def silence_wav(source: Path, target: Path, spans: Sequence[Span], keys: Keys = None, name: str = "") -> Silenced:

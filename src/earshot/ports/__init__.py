@@ -366,7 +366,8 @@ class CoreLink(Protocol):
 
     async def black_out(self, told: BlackoutInput) -> None:
         """Give the core an input about a blackout, and wait until it is durable and what it reaches back to is removed
-        everywhere. Raises CoreAway when either cannot be had now; the core goes on trying."""
+        everywhere. Raises CoreAway when either cannot be had now; the core goes on trying. Raises
+        `earshot.ports.blackouts.OnHold` for a span of a call of which a part is held: nothing is removed."""
         ...
 
     def refuses_new_calls(self) -> str:

@@ -4,7 +4,7 @@ The one rule: a session has its row when it has ended, whether anything captured
 Unix epoch.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -67,6 +67,27 @@ class ScreenRow:
     agent_username: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Which screen sessions show what happened in some calls: those of a SESSIONID, of an agent (USERID), of a device
+    or an agent's number, of a computer (in small letters)."""
+
+    session_ids: frozenset[str] = frozenset()
+    agents: frozenset[int] = frozenset()
+    numbers: frozenset[str] = frozenset()
+    computers: frozenset[str] = frozenset()
+
+    def show(self, session_id: str, agent_id: int, variables: CallVariables, computer: str) -> bool:
+        """Whether a session is one of them."""
+        return (
+            session_id in self.session_ids
+            or agent_id in self.agents
+            or variables.device_id in self.numbers
+            or variables.device_alias in self.numbers
+            or computer.casefold() in self.computers
+        )
+
+
 class Screens(Protocol):
     """Where finished screen sessions are kept. Every method may raise `earshot.errors.StoreUnavailable`."""
 
@@ -76,10 +97,21 @@ class Screens(Protocol):
         ...
 
     async def screens(
-        self, limit: int, before: tuple[float, int] | None = None, session_id: str = ""
+        self, limit: int, before: tuple[float, int] | None = None, session_id: str = "", device_id: str = ""
     ) -> Sequence[ScreenRow]:
         """Sessions, newest first (started_at, then number, descending; `before` is that pair of the last row of the
-        page before), all or those of one SESSIONID."""
+        page before), all or those of one SESSIONID, of one DEVICEID."""
+        ...
+
+    async def screens_of(self, whose: Whose, since: float, until: float) -> Sequence[ScreenRow]:
+        """Those of somebody that ran between two times, by number."""
+        ...
+
+    async def renew_screen(
+        self, number: int, files: Mapping[int, tuple[str, int]], black_spans: tuple[tuple[float, float], ...]
+    ) -> bool:
+        """Say in one transaction what the files of some segments are now (SHA-256 and size by the segment's number),
+        and where the picture is black. False if there is no such session any more."""
         ...
 
     async def screen(self, number: int) -> ScreenRow | None:

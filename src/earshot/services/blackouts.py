@@ -6,11 +6,15 @@ from earshot.actor import SYSTEM
 from earshot.core.blackouts import Blackouts, Removers
 from earshot.core.elsewhere import Elsewhere
 from earshot.core.resealing import Resealing, Rewritten
+from earshot.core.screen_blackouts import RewrittenPicture, ScreenBlackouts
 from earshot.media.spans import Span
+from earshot.ports.blackouts import LEGAL_HOLD
 from earshot.services import House
-from earshot.services.ledger import log_rewriting
+from earshot.services.capture import INTAKE
+from earshot.services.ledger import log_picture, log_rewriting
 from earshot.store.sql.blackouts import SqlBlackouts
 from earshot.store.sql.retention import SqlRetention
+from earshot.store.sql.screens import SqlScreens
 from earshot.web.blackouts import BlackoutPages
 
 
@@ -44,6 +48,30 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     )
     resealing.elsewhere = elsewhere.renew
     resealing.hidden = hidden
+
+    async def picture_noted(rewritten: RewrittenPicture) -> None:
+        start_s, end_s = rewritten.span
+        await house.context.audit.note(
+            SYSTEM,
+            "rewritten",
+            f"screen session {rewritten.screen}",
+            reason="blackout",
+            segment=str(rewritten.segment),
+            span=f"{start_s:.3f}-{end_s:.3f}",
+            sha256_before=rewritten.before,
+            sha256=rewritten.after,
+        )
+        await log_picture(house.context.ledger, rewritten)
+
+    house.pictures = resealing.pictures = ScreenBlackouts(
+        SqlScreens(house.database),
+        house.recorder,
+        house.storage,
+        folder=house.folders.root / INTAKE,
+        work=house.folders.work,
+        noted=picture_noted,
+        keyring=house.keyring,
+    )
     house.routes += BlackoutPages(house.context).routes()
     removers = Removers(
         journal=house.upkeep.redact,
@@ -54,4 +82,10 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     )
     blackouts = Blackouts(house.recorder, removers, house.spawner)
     undo.callback(blackouts.close)
+
+    def said() -> list[str]:
+        held = {why for why in blackouts.failing.values() if LEGAL_HOLD in why}
+        return [f"A blackout waits until it may be applied: {why}." for why in sorted(held)]
+
+    house.notices.append(said)
     blackouts.resume()

@@ -36,6 +36,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     desktops = Registry(house.clock, settings.desktop_away_s)
     context.screens, context.desktops = screens, desktops
     desktops.on_state = lambda seen: context.publish("AGENTSTATE", agent_fields(context, seen))
+    assert house.pictures is not None, "blackouts start before"
     intake = Intake(
         recorder,
         house.storage,
@@ -44,6 +45,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         settled=house.settled,
         duration_of=lambda path: duration_of(path, house.keyring),
         keyring=house.keyring,
+        darken=house.pictures.darken_arrived,
     )
 
     def announce(event: str, chat: Chat) -> None:
@@ -54,7 +56,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         keep_days=settings.chat_keep_days,
         archive_action=settings.chat_archive_action,
     )
-    sessions = ScreenSessions(recorder, desktops, intake, screens, limits, announce)
+    sessions = ScreenSessions(recorder, desktops, intake, screens, limits, announce, house.pictures.busy)
     own = Spawner()
     undo.push_async_callback(own.close)
     await sessions.start(own)

@@ -19,6 +19,7 @@ from earshot.api.permissions import EXPORT, PLAYBACK
 from earshot.api.vcon_export import VconDesk
 from earshot.core.ledger_check import NOTE
 from earshot.core.resealing import Rewritten
+from earshot.core.screen_blackouts import RewrittenPicture
 from earshot.errors import BadInput
 from earshot.ledger.leaves import REWRITTEN
 from earshot.ports.ledger import LedgerBroken
@@ -138,13 +139,32 @@ async def log_rewriting(ledger: Ledger, rewritten: Rewritten) -> None:
         "sha256_before": rewritten.before,
         "sha256": rewritten.after,
     }
-    subject = f"recording {rewritten.record_id}"
+    key = f"rewritten/{rewritten.record_id}/{rewritten.before}/{rewritten.after}"
+    await _log(ledger, f"recording {rewritten.record_id}", body, key)
+
+
+async def log_picture(ledger: Ledger, rewritten: RewrittenPicture) -> None:
+    """The same for pictures of a stored screen session."""
+    start_s, end_s = rewritten.span
+    body = {
+        "reason": "blackout",
+        "segment": rewritten.segment,
+        "from_us": round(start_s * MICROSECONDS),
+        "until_us": round(end_s * MICROSECONDS),
+        "sha256_before": rewritten.before,
+        "sha256": rewritten.after,
+        "size": rewritten.size,
+    }
+    place = f"screen/{rewritten.screen}/{rewritten.segment}"
+    key = f"rewritten/{place}/{rewritten.before}/{rewritten.after}"
+    await _log(ledger, f"screen session {rewritten.screen}", body, key)
+
+
+async def _log(ledger: Ledger, subject: str, body: dict[str, Any], key: str) -> None:
     try:
-        await ledger.append(
-            REWRITTEN, subject, body, key=f"rewritten/{rewritten.record_id}/{rewritten.before}/{rewritten.after}"
-        )
+        await ledger.append(REWRITTEN, subject, body, key=key)
     except LedgerBroken as why:
-        log.error("rewriting_not_logged", recording=rewritten.record_id, why=str(why))
+        log.error("rewriting_not_logged", subject=subject, why=str(why))
 
 
 def _signed_size(key: Any, note: str) -> int:

@@ -172,7 +172,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         busy=lambda: bool(house.recorder.state.sessions),
         screens=ScreenPurge(screens_kept, clock, screen_removal),
     )
-    desk = RetentionDesk(kept, house.store, clock, lambda: house.context.audit, retention.remove)
+    desk = RetentionDesk(kept, house.store, clock, lambda: house.context.audit, retention.remove, screens_kept)
     house.context.retention = desk
 
     def stored(finished: FinishedCall, record_ids: tuple[int, ...]) -> None:

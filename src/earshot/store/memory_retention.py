@@ -204,6 +204,13 @@ class MemoryRetention:
             number for number, hold in self._holds.items() if not hold.lifted_at and record_id in self._held[number]
         )
 
+    def holding(self, record_id: int) -> tuple[int, ...]:
+        """The numbers of the standing holds on a recording, or whose criteria cover it now."""
+        row = self._row(record_id)
+        if row is not None:
+            self._cover(row)
+        return self._standing_on(record_id)
+
     def _hold(self, number: int) -> Hold:
         return replace(self._holds[number], recordings=len(self._held[number]))
 

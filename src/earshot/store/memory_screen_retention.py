@@ -37,6 +37,17 @@ class MemoryScreenRetention:
             self._retention._standing_on(number) for number in self._recordings(session.session_id)
         )
 
+    def holding(self, number: int) -> tuple[int, ...]:
+        """The numbers of the standing holds whose criteria a session meets, or that cover a recording of it."""
+        session = self._screens._kept.get(number)
+        if session is None:
+            return ()
+        standing = [one for one in self._retention._holds.values() if not one.lifted_at]
+        found = {one.number for one in standing if covers_session(one.criteria, session)}
+        for record_id in self._recordings(session.session_id):
+            found.update(self._retention.holding(record_id))
+        return tuple(sorted(found))
+
     def _taken(self, session_id: str, gone: Deletion) -> None:
         """A recording is gone: sessions of which none is left go with it."""
         for number, session in list(self._screens._kept.items()):

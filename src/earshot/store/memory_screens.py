@@ -3,11 +3,12 @@
 Same contract as `sql.screens` (tests/contracts). The one rule: nothing is awaited between looking and changing.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 
 from earshot.errors import StoreUnavailable
 from earshot.ports import User
-from earshot.ports.screens import ScreenRow, ScreenSession
+from earshot.ports.screens import ScreenRow, ScreenSession, Whose
 
 
 class MemoryScreens:
@@ -48,13 +49,40 @@ class MemoryScreens:
         return number
 
     async def screens(
-        self, limit: int, before: tuple[float, int] | None = None, session_id: str = ""
+        self, limit: int, before: tuple[float, int] | None = None, session_id: str = "", device_id: str = ""
     ) -> Sequence[ScreenRow]:
         """See `Screens.screens`."""
         self._answer()
         places = sorted(((one.started_at, number) for number, one in self._kept.items()), reverse=True)
         rows = [self._row(place[1]) for place in places if before is None or place < before]
-        return [row for row in rows if session_id in ("", row.session.session_id)][: max(limit, 0)]
+        wanted = [row for row in rows if session_id in ("", row.session.session_id)]
+        return [row for row in wanted if device_id in ("", row.session.variables.device_id)][: max(limit, 0)]
+
+    async def screens_of(self, whose: Whose, since: float, until: float) -> Sequence[ScreenRow]:
+        """See `Screens.screens_of`."""
+        self._answer()
+        rows = [self._row(number) for number, one in self._kept.items() if one.started_at < until]
+        return [
+            row
+            for row in rows
+            if (one := row.session).stopped_at > since
+            and whose.show(one.session_id, one.agent_id, one.variables, one.computer)
+        ]
+
+    async def renew_screen(
+        self, number: int, files: Mapping[int, tuple[str, int]], black_spans: tuple[tuple[float, float], ...]
+    ) -> bool:
+        """See `Screens.renew_screen`."""
+        self._answer()
+        session = self._kept.get(number)
+        if session is None:
+            return False
+        segments = [
+            replace(one, sha256=files[one.number][0], size=files[one.number][1]) if one.number in files else one
+            for one in session.segments
+        ]
+        self._kept[number] = replace(session, segments=tuple(segments), black_spans=black_spans)
+        return True
 
     async def screen(self, number: int) -> ScreenRow | None:
         """See `Screens.screen`."""

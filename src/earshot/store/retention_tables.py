@@ -110,6 +110,17 @@ LEFTOVERS = sa.Table(
     sqlite_autoincrement=True,
 )
 
+DECISIONS = sa.Table(
+    "blackout_decisions",
+    METADATA,
+    _row(),
+    _text("what", "recording, or screen session"),
+    _number("number", "recordings.ident or screens.ident of what is being altered"),
+    sa.Column("from_us", sa.BigInteger, nullable=False, comment="begin of the span, microseconds since the Unix epoch"),
+    sa.Column("until_us", sa.BigInteger, nullable=False, comment="its end, microseconds since the Unix epoch"),
+    sqlite_autoincrement=True,
+)
+
 MARKS = sa.Table(
     "retention_marks",
     METADATA,
@@ -120,5 +131,6 @@ MARKS = sa.Table(
 sa.Index("ix_retention_act_at", RETENTION.c.act_at, RETENTION.c.recording)
 sa.Index("ix_recording_copies", COPIES.c.recording)
 sa.Index("ix_held_recordings", HELD.c.recording)
+sa.Index("ix_blackout_decisions", DECISIONS.c.from_us, DECISIONS.c.until_us)
 sa.Index("ix_deletions_finished", DELETIONS.c.finished_at, DELETIONS.c.ident)
 sa.Index("ix_leftover_objects", LEFTOVERS.c.recording)

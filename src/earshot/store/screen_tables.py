@@ -49,6 +49,7 @@ SCREENS = sa.Table(
     _number("keepdays", "KEEPDAYS, days; -1 while unset"),
     _number("archive_action_id", "ARCHIVEACTION; -1 while unset"),
     *(_text(name, f"{name.upper()}, free for the caller") for name in USER_NAMES),
+    sa.Column("device_id", sa.Text, nullable=False, server_default="", comment="DEVICEID, where one is known"),
     sqlite_autoincrement=True,
 )
 
@@ -68,4 +69,5 @@ SCREEN_SEGMENTS = sa.Table(
 
 sa.Index("ix_screens_time", SCREENS.c.started_at, SCREENS.c.ident)
 sa.Index("ix_screens_session", SCREENS.c.session_id, SCREENS.c.started_at, SCREENS.c.ident)
+sa.Index("ix_screens_device_id", SCREENS.c.device_id, SCREENS.c.started_at, SCREENS.c.ident)
 sa.Index("uq_screen_segments", SCREEN_SEGMENTS.c.screen, SCREEN_SEGMENTS.c.number, unique=True)

@@ -107,11 +107,14 @@ class HoldPages:
         return RedirectResponse("/holds", 303)
 
     async def deleted(self, request: Request) -> Response:
-        """What was deleted, newest RECORDID first."""
+        """What was deleted, highest number first: recordings, or with `what=screens` screen sessions."""
         text = request.query_params.get("before", "")
         before = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-        found = await self._desk.kept.deletions(ROWS + 1, before)
+        screens = self._desk.screens if request.query_params.get("what") == "screens" else None
+        listed = self._desk.kept.deletions if screens is None else screens.screen_deletions
+        found = await listed(ROWS + 1, before)
         values = {
+            "of_screens": screens is not None,
             "deletions": found[:ROWS],
             "older": found[ROWS - 1].record_id if len(found) > ROWS else 0,
             "is_newest": before is None,

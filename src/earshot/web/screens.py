@@ -3,6 +3,8 @@
 The one rule: who may not see the agent's recordings is not shown that there was a session.
 """
 
+from urllib.parse import urlencode
+
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -39,26 +41,31 @@ class ScreenPages:
         """The sessions, newest first, that the actor may see; at most `SCANNED` rows are looked at."""
         place = read_cursor(request.query_params.get("before", ""))
         session_id = request.query_params.get("session", "").strip()[:255]
-        rows, onward = await self._page(request, place, session_id)
+        device_id = request.query_params.get("device", "").strip()[:255]
+        rows, onward = await self._page(request, place, session_id, device_id)
         values = {
             "rows": rows,
             "older": written_cursor(onward),
             "is_newest": place is None,
             "session": session_id,
+            "device": device_id,
+            "chosen": urlencode(
+                [(name, said) for name, said in (("session", session_id), ("device", device_id)) if said]
+            ),
             "reasons": REASON_WORDS,
         }
         response: Response = request.app.state.console.page(request, "screens.html", values)
         return response
 
     async def _page(
-        self, request: Request, place: Cursor | None, session_id: str
+        self, request: Request, place: Cursor | None, session_id: str, device_id: str
     ) -> tuple[list[ScreenRow], Cursor | None]:
         found: list[ScreenRow] = []
         seen = 0
         more = True
         while more and len(found) <= ROWS and seen < SCANNED:
             limit = ROWS + 1 if actor_of(request).sees.everything else BATCH
-            batch = await self._screens.screens(limit, place, session_id)
+            batch = await self._screens.screens(limit, place, session_id, device_id)
             more, seen = len(batch) == limit, seen + len(batch)
             found += [row for row in batch if self._shown(request, row)]
             if batch:

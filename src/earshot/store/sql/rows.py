@@ -6,7 +6,7 @@ of each tuple of columns is the order in which the function named beside it read
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -142,13 +142,19 @@ def as_recording(
     )
 
 
+def as_legs(text: str) -> tuple[LegFigures, ...]:
+    """The legs of their column."""
+    found = [LegFigures(**leg) for leg in orjson.loads(text)]
+    return tuple(replace(leg, digits_at=tuple((start, end) for start, end in leg.digits_at)) for leg in found)
+
+
 def as_whole_recording(row: Row) -> RecordingRow:
     """A recording of `WHOLE_COLUMNS`."""
     peaks, legs, gaps = row[-3:]
     return as_recording(
         row,
         peaks=peaks,
-        legs=tuple(LegFigures(**leg) for leg in orjson.loads(legs)),
+        legs=as_legs(legs),
         gaps=tuple((start, end, why) for start, end, why in orjson.loads(gaps)),
     )
 

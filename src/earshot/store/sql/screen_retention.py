@@ -4,7 +4,7 @@ A session goes by its own days, or with the last recording of its SESSIONID. The
 inside its own transaction, those of the session's recordings and those whose criteria the session itself meets.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -61,6 +61,25 @@ async def not_held(connection: AsyncConnection) -> list[sa.ColumnElement[bool]]:
     of_session = (R.session_id == S.session_id, filled(R.session_id))
     recording = sa.exists(sa.select(R.ident).where(*of_session, holds.held_now()))
     return [~recording, *(~_met(one) for one in criteria)]
+
+
+async def standing_on_screens(connection: AsyncConnection, numbers: Sequence[int]) -> Mapping[int, tuple[int, ...]]:
+    """The numbers of the standing holds on each of these sessions that is held, or a recording of which is."""
+    found: dict[int, set[int]] = {}
+    for hold, criteria in (await holds.standing(connection)).items() if numbers else ():
+        if not criteria.is_empty:
+            met = await connection.execute(sa.select(S.ident).where(S.ident.in_(numbers), _met(criteria)))
+            for number in met.scalars():
+                found.setdefault(number, set()).add(hold)
+    of_session = sa.and_(R.session_id == S.session_id, filled(R.session_id))
+    pairs = sa.select(S.ident, R.ident).select_from(SCREENS.join(RECORDINGS, of_session)).where(S.ident.in_(numbers))
+    recorded = [(number, record_id) for number, record_id in await connection.execute(pairs)]
+    await holds.cover(connection, {record_id for _, record_id in recorded})
+    held = await holds.standing_on(connection, [record_id for _, record_id in recorded])
+    for number, record_id in recorded:
+        if record_id in held:
+            found.setdefault(number, set()).update(held[record_id])
+    return {number: tuple(sorted(standing)) for number, standing in found.items()}
 
 
 async def take_screens(connection: AsyncConnection, numbers: Sequence[int], cause: Cause, now: float) -> list[Deletion]:

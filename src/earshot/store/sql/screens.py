@@ -3,7 +3,7 @@
 The one rule: saving is idempotent by key; what is stored already is left as it is.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from earshot.engine.variables import CallVariables
-from earshot.ports.screens import ScreenRow, ScreenSegment, ScreenSession
+from earshot.ports.screens import ScreenRow, ScreenSegment, ScreenSession, Whose
 from earshot.store.database import Database, Query, Row
 from earshot.store.fields import COLUMN_OF, USER_NAMES
 from earshot.store.screen_retention_tables import SCREEN_DELETIONS
@@ -26,7 +26,18 @@ PLAIN = (
 )
 """Fields of `ScreenSession` that are stored as they are, under their own names."""
 VARIABLES = (
-    *("device_alias", "call_id", "group", "gate", "ani", "dnis", "direction", "keep_days", "archive_action"),
+    *(
+        "device_id",
+        "device_alias",
+        "call_id",
+        "group",
+        "gate",
+        "ani",
+        "dnis",
+        "direction",
+        "keep_days",
+        "archive_action",
+    ),
     *USER_NAMES,
 )
 """The call variables that a screen session can have; SESSIONID is its own."""
@@ -58,12 +69,23 @@ OBJECTS = Query(
 )
 
 
-@lru_cache(maxsize=4)
-def screens_query(session_id: bool, before: bool) -> Query:
-    """The page of sessions behind `before`, of one SESSIONID or all."""
+LONGEST_S = 8 * 86_400.0
+"""Sessions that began longer before a span than this are not looked at: none is that long."""
+BETWEEN = Query(
+    sa.select(S.ident, S.session_id, S.agent_id, S.device_id, S.device_alias, S.computer)
+    .where(S.started_at > bindparam("first"), S.started_at < bindparam("until"), S.stopped_at > bindparam("since"))
+    .order_by(S.ident)
+)
+
+
+@lru_cache(maxsize=8)
+def screens_query(session_id: bool, device_id: bool, before: bool) -> Query:
+    """The page of sessions behind `before`, of one SESSIONID, one DEVICEID or all."""
     rows = sa.select(*COLUMNS).select_from(WITH_AGENT)
     if session_id:
         rows = rows.where(S.session_id == bindparam("session_id"))
+    if device_id:
+        rows = rows.where(S.device_id == bindparam("device_id"))
     if before:
         last = sa.tuple_(bindparam("before_time"), bindparam("before_ident"))
         rows = rows.where(sa.tuple_(S.started_at, S.ident) < last)
@@ -130,7 +152,7 @@ class SqlScreens:
         return number
 
     async def screens(
-        self, limit: int, before: tuple[float, int] | None = None, session_id: str = ""
+        self, limit: int, before: tuple[float, int] | None = None, session_id: str = "", device_id: str = ""
     ) -> Sequence[ScreenRow]:
         """See `Screens.screens`."""
         if limit <= 0:
@@ -140,8 +162,34 @@ class SqlScreens:
             values["before_time"], values["before_ident"] = before
         if session_id:
             values["session_id"] = session_id
-        rows = await self._database.read(screens_query(bool(session_id), before is not None), **values)
-        return [await self._whole(row) for row in rows]
+        if device_id:
+            values["device_id"] = device_id
+        query = screens_query(bool(session_id), bool(device_id), before is not None)
+        return [await self._whole(row) for row in await self._database.read(query, **values)]
+
+    async def screens_of(self, whose: Whose, since: float, until: float) -> Sequence[ScreenRow]:
+        """See `Screens.screens_of`."""
+        rows = await self._database.read(BETWEEN, first=since - LONGEST_S, since=since, until=until)
+        theirs = [
+            number
+            for number, session_id, agent_id, device_id, alias, computer in rows
+            if whose.show(session_id, agent_id, CallVariables(device_id=device_id, device_alias=alias), computer)
+        ]
+        found = [await self.screen(number) for number in theirs]
+        return [row for row in found if row is not None]
+
+    async def renew_screen(
+        self, number: int, files: Mapping[int, tuple[str, int]], black_spans: tuple[tuple[float, float], ...]
+    ) -> bool:
+        """See `Screens.renew_screen`."""
+        spans = orjson.dumps(black_spans).decode()
+        async with self._database.write() as connection:
+            changed = await connection.execute(sa.update(SCREENS).where(S.ident == number).values(black_spans=spans))
+            for segment, (sha256, size) in files.items():
+                same = (G.screen == number, G.number == segment)
+                renewed = sa.update(SCREEN_SEGMENTS).where(*same).values(sha256=sha256, size=size)
+                await connection.execute(renewed)
+            return changed.rowcount > 0
 
     async def screen(self, number: int) -> ScreenRow | None:
         """See `Screens.screen`."""

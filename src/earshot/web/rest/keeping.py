@@ -127,8 +127,24 @@ class DeletionOut(Out):
     step: str
 
 
+class ScreenDeletionOut(Out):
+    """What is left of a screen session; `sha256` are those of the pieces of its picture, in their order."""
+
+    number: int
+    started_at: Moment
+    duration_s: float
+    sha256: list[str]
+    size: int
+    decided_at: Moment
+    finished_at: Moment | None
+    by: str
+    reason: str
+    rule: str
+    step: str
+
+
 class Keeping:
-    """/v1/archive-actions, /v1/holds, /v1/deletions, and DELETE of /v1/recordings/{record_id}."""
+    """/v1/archive-actions, /v1/holds, /v1/deletions, /v1/screen-deletions, and DELETE of /v1/recordings/{record_id}."""
 
     tag = "retention"
 
@@ -243,6 +259,37 @@ class Keeping:
     ) -> Listed[DeletionOut]:
         """When, by whom and why; nothing that says whose recordings they were."""
         return Listed(items=[self._deletion(one) for one in await self._retention.kept.deletions(limit, before)])
+
+    @route(
+        "GET",
+        "/v1/screen-deletions",
+        ARCHIVE_ADMINISTRATION,
+        AUDIT_TRAIL,
+        DELETE,
+        LEGAL_HOLD,
+        summary="Which screen sessions were deleted, highest number first",
+    )
+    async def screen_deletions(
+        self,
+        request: Request,
+        limit: Limit = 50,
+        before: Annotated[int | None, Query(ge=1, le=LAST_NUMBER, description="Numbers below this one.")] = None,
+    ) -> Listed[ScreenDeletionOut]:
+        """When, by whom and why; nothing that says whose screens they were."""
+        screens = self._retention.screens
+        found = [] if screens is None else await screens.screen_deletions(limit, before)
+        return Listed(items=[self._screen_deletion(one) for one in found])
+
+    def _screen_deletion(self, one: Deletion) -> ScreenDeletionOut:
+        return ScreenDeletionOut(
+            **{name: getattr(one, name) for name in ("duration_s", "by", "reason", "rule", "step")},
+            number=one.record_id,
+            started_at=self._desk.time(one.recording_time),
+            sha256=one.audio_sha256.split(),
+            size=one.audio_size,
+            decided_at=self._desk.time(one.decided_at),
+            finished_at=self._desk.time_or_none(one.finished_at),
+        )
 
     def _deletion(self, one: Deletion) -> DeletionOut:
         plain = ("record_id", "audio_sha256", "audio_size", "by", "reason", "rule", "step")

@@ -73,14 +73,19 @@ class ScreenSessions:
 
     @route("GET", "/v1/screen-sessions", SEARCH, summary="List screen sessions, newest first")
     async def listed(
-        self, request: Request, session_id: Text = "", limit: Limit = 50, cursor: CursorText = ""
+        self,
+        request: Request,
+        session_id: Text = "",
+        device_id: Text = "",
+        limit: Limit = 50,
+        cursor: CursorText = "",
     ) -> Page[ScreenSessionOut]:
         """Those that run are in `/v1/calls/live`. A page may be shorter than `limit`."""
         actor, onward, seen = who(request), place(cursor), 0
         found: list[ScreenRow] = []
         size = limit + 1 if actor.sees.everything else BATCH
         while len(found) <= limit and seen < SCANNED:
-            batch = await self._desk.context.screens.screens(size, onward, session_id)
+            batch = await self._desk.context.screens.screens(size, onward, session_id, device_id)
             seen += len(batch)
             found += [row for row in batch if _shows(actor, row)]
             onward = (batch[-1].session.started_at, batch[-1].number) if len(batch) == size else None
