@@ -43,6 +43,7 @@ from earshot.store.sql import database_at
 from earshot.store.sql.blackouts import SqlBlackouts
 from earshot.store.sql.retention import SqlRetention
 from earshot.store.sql.screens import SqlScreens
+from earshot.vault.files import opened
 from earshot.vault.keyring import Keyring
 
 AT = 1_000_000.0
@@ -299,14 +300,19 @@ async def running(office: Office) -> Chat:
     return chat
 
 
-async def test_a_session_that_runs_with_what_is_still_to_come(office: Office) -> None:
+@pytest.mark.parametrize("keyring", [None, Keyring((bytes(32),))], ids=["plain", "encrypted"])
+async def test_a_session_that_runs_with_what_is_still_to_come(
+    tmp_path: Path, database: Database, keyring: Keyring | None
+) -> None:
     """One piece is stored, one could not be yet, one is being captured when the blackout reaches into all three."""
+    office = Office(tmp_path, database, keyring)
     chat = await running(office)
     told = removal(1.25, 4.55, together=False, calls=[], agent="agent 7")
     assert await office.black.reached(told, []) == []
     await office.black.darken(told, [], ())
     stored = await office.plain("screens/0.webm")
-    waiting = (office.folder / segment_file(chat.key, 2, "video/webm")).read_bytes()
+    with opened(office.folder / segment_file(chat.key, 2, "video/webm"), keyring) as file:
+        waiting = file.read()
     look = office.root / "look.webm"
     assert shown(stored, look) == [0, 1] and shown(waiting, look) == []
     assert [one.sha256 for one in chat.segments] == [hashlib.sha256(one).hexdigest() for one in (stored, waiting)]
@@ -326,6 +332,7 @@ async def test_a_session_that_runs_with_what_is_still_to_come(office: Office) ->
         settled=settled,
         duration_of=lambda path: PIECE_S,
         darken=office.black.darken_arrived,
+        keyring=keyring,
     )
     report = SegmentFinished(
         capture=chat.key,
