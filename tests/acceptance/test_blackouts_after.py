@@ -266,6 +266,18 @@ async def test_a_copy_is_rewritten_before_it_is_answered(archive: Archive) -> No
     assert [copy.audio_sha256 for copy in await archive.kept.copies(1)] == [sealed.audio_sha256]
 
 
+async def test_a_copy_of_what_was_lost_is_not_forgotten(archive: Archive) -> None:
+    await archive.made("copy")
+    assert await archive.carry()
+    lost = next(path for path in archive.media() if archive.folder not in path.parents)
+    data = lost.read_bytes()
+    lost.unlink()
+    with pytest.raises(CoreAway, match="bring them back"):
+        await archive.black_out()
+    lost.write_bytes(data)
+    await archive.assert_gone(await archive.black_out(), files=2)
+
+
 async def test_a_round_of_retention_brings_nothing_back_into_a_copy(archive: Archive) -> None:
     """It leaves copies of what was rewritten to the blackout, which alone knows what must be gone by its answer."""
     await archive.made("copy")

@@ -47,6 +47,10 @@ class Elsewhere:
         self._work = work
         self._keyring = keyring
 
+    async def copies_of(self, media: SealedMedia) -> Sequence[str]:
+        """The names of its copies. Raises StoreUnavailable."""
+        return [copy.object_name for copy in await self._places.copies(media.record_id)]
+
     async def renew(self, rewritten: Sequence[SealedMedia]) -> None:
         """Have every copy of these recordings be what the recording is now, and remove what moves left behind. Raises
         OSError (a place is away, among others), StoreUnavailable."""

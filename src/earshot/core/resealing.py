@@ -67,9 +67,14 @@ async def _nowhere(rewritten: Sequence[SealedMedia]) -> None:
     """Recordings lie in one place alone."""
 
 
+async def _no_copies(media: SealedMedia) -> Sequence[str]:
+    """There are none."""
+    return ()
+
+
 class Resealing:
-    """`elsewhere` is awaited with what was rewritten: it sees to all other places where that lies. `pictures` sees to
-    screens, where there are any.
+    """`elsewhere` is awaited with what was rewritten: it sees to all other places where that lies. `copies` names the
+    copies of a recording. `pictures` sees to screens, where there are any.
 
     `hidden` is told of each recording that is to be marked, before its row is: number, span, SHA-256 of the media.
     `noted` is told of each recording that was rewritten, before its row is. With a `keyring` media are written
@@ -90,6 +95,7 @@ class Resealing:
         self._keyring = keyring
         self.hidden: Callable[[int, Span, str], Awaitable[None]] = _unnoted
         self.elsewhere: Callable[[Sequence[SealedMedia]], Awaitable[None]] = _nowhere
+        self.copies: Callable[[SealedMedia], Awaitable[Sequence[str]]] = _no_copies
         self.pictures: Pictures | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -167,6 +173,11 @@ class Resealing:
         except FileNotFoundError:
             if await self._is_there(media):
                 raise
+            for copy in await self.copies(media):
+                raise OSError(
+                    f"the media of recording {media.record_id} are not at {media.object_name}, but its copy {copy} has "
+                    "the sound: bring them back from there"
+                ) from None
             log.warning("blackout_found_no_media", recording=media.record_id, object=media.object_name)
             return False
         if source.parent == self._work:

@@ -46,7 +46,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     elsewhere = Elsewhere(
         SqlBlackouts(house.database), SqlRetention(house.database), house.storage, house.folders.work, house.keyring
     )
-    resealing.elsewhere = elsewhere.renew
+    resealing.elsewhere, resealing.copies = elsewhere.renew, elsewhere.copies_of
     resealing.hidden = hidden
 
     async def picture_noted(rewritten: RewrittenPicture) -> None:
