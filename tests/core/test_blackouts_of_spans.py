@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import orjson
 import pytest
@@ -10,10 +11,15 @@ from tests.core.test_blackouts_in_force import World
 from tests.faults.core_parts import Core
 
 from earshot.core.recovery import restore
+from earshot.core.resealing import Resealing
 from earshot.engine.blackout_gaps import masks_of
 from earshot.engine.blackout_values import BlackOutSpan, Removal, StartBlackout
+from earshot.errors import StoreUnavailable
 from earshot.ports import CoreAway
 from earshot.ports.blackouts import OnHold
+from earshot.storage.memory import MemoryStorage
+from earshot.store.sql import database_at
+from earshot.store.sql.blackouts import SqlBlackouts
 
 SECOND = 1_000_000
 
@@ -91,3 +97,12 @@ async def test_a_hold_refuses_what_goes_together_and_keeps_all_else_waiting(plac
         while place.recorder.state.removals:
             await asyncio.sleep(0)
     assert [removal.number for removal in place.sealed] == [number] and not place.blackouts.failing
+
+
+async def test_what_reaches_nothing_that_is_stored_does_not_need_the_store(tmp_path: Path) -> None:
+    """A blackout of a call that runs holds while the database is away."""
+    away = SqlBlackouts(database_at(f"sqlite:///{tmp_path / 'nowhere' / 'a.db'}"))
+    resealing = Resealing(away, MemoryStorage(), tmp_path, lambda rewritten: asyncio.sleep(0))
+    assert await resealing.remove(Removal(number=1, from_us=0, until_us=SECOND, legs=[1])) == 0
+    with pytest.raises(StoreUnavailable):
+        await resealing.remove(Removal(number=1, from_us=0, until_us=SECOND, calls=["1-5-1"]))
