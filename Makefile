@@ -1,6 +1,8 @@
 # Two commands do everything on a fresh Debian machine: `make run` and `make test`.
 # `make lint` checks style and types, `make lock` pins the dependencies anew.
 SHELL := /bin/bash
+# Each process would compile the whole program anew where an environment forbids to keep what was compiled.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -2,6 +2,7 @@
 
 import io
 import wave
+from pathlib import Path
 
 import httpx
 import pytest
@@ -38,8 +39,13 @@ async def test_a_call_without_sound_is_as_visible_as_a_recording(live_server: Sp
     await live_server.shows('earshot_verdicts_total{reason="no_session",verdict="failed"} 1.0')
 
 
-async def test_a_planned_stop_is_quick_and_leaves_everything_in_order(server_process: LiveServer) -> None:
-    await server_process.simulate(calls=1, concurrent=1, length_s=(1.0, 1.0))
-    await server_process.until("CALLLIST", b"<RECORDID>1<")
-    assert await server_process.stop() == 0
-    assert await server_process.check() == ""
+async def test_a_planned_stop_is_quick_and_leaves_everything_in_order(tmp_path: Path) -> None:
+    server = LiveServer(tmp_path / "data", migrates=True)
+    try:
+        await server.start()
+        await server.simulate(calls=1, concurrent=1, length_s=(1.0, 1.0))
+        await server.until("CALLLIST", b"<RECORDID>1<")
+        assert await server.stop() == 0
+        assert await server.check() == ""
+    finally:
+        await server.kill()
