@@ -1,15 +1,31 @@
 """What every test shares. Servers of tests live in tests/servers.py."""
 
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.databases import upgrade_at_once
 from tests.servers import LiveServer, Speaker, in_process, running
 
 # Timing is measured by benchmarks, never by tests: a slow machine is no failure.
 settings.register_profile("earshot", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("earshot")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected is no garbage: to look through it again and again takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def migrated_once() -> Iterator[None]:
+    """New databases of this process are made at once: to migrate each takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("earshot.store.sqlite.upgrade", upgrade_at_once)
+        yield
 
 
 @pytest.fixture

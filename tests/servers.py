@@ -6,18 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from concurrent.futures import BrokenExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
-import sqlalchemy as sa
 from tests.command_line import earshot
+from tests.databases import put_empty_database
+from tests.plain_http import http_client
 
 from earshot.app import Server
 from earshot.config import load
@@ -26,7 +24,6 @@ from earshot.core.sealing_pool import SealingPool
 from earshot.ports.capture import Desktops, Hello, Order, WindowSeen
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
-from earshot.store.migrate import upgrade
 
 START_S = 60.0
 STOP_S = 20.0
@@ -103,7 +100,7 @@ class Speaker:
 
     async def figures(self) -> str:
         """What /metrics shows."""
-        async with httpx.AsyncClient() as http:
+        async with http_client() as http:
             return (await http.get(f"http://{self.host}:{self.http_port}/metrics")).text
 
     async def shows(self, wanted: str, timeout_s: float = 30.0) -> None:
@@ -213,26 +210,6 @@ class LiveServer(Speaker):
         """`earshot check` on its data folder: empty when nothing is wrong, else what it printed."""
         status, said = await earshot("check", "--data-dir", str(self.data_dir))
         return "" if status == 0 else said
-
-
-@cache
-def empty_database() -> bytes:
-    """A database file with our tables and nothing in them: a test process runs the migrations once, not per server."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "earshot.db"
-        engine = sa.create_engine(f"sqlite:///{path}")
-        with engine.begin() as connection:
-            upgrade(connection)
-        engine.dispose()
-        return path.read_bytes()
-
-
-def put_empty_database(data_dir: Path) -> None:
-    """Let a server find its database made."""
-    database = data_dir / "earshot.db"
-    if not database.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
-        database.write_bytes(empty_database())
 
 
 class LentPool(SealingPool):

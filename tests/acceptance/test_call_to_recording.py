@@ -4,8 +4,8 @@ import io
 import wave
 from pathlib import Path
 
-import httpx
 import pytest
+from tests.plain_http import http_client
 from tests.servers import LiveServer, Speaker
 
 
@@ -20,7 +20,7 @@ async def test_simulated_calls_become_recordings(live_server: Speaker) -> None:
 async def test_an_exported_wav_is_stereo_and_as_long_as_the_call(live_server: Speaker, transport: str) -> None:
     await live_server.simulate(calls=1, concurrent=1, length_s=(2.0, 2.0), transport=transport, first_device=1001)
     await live_server.until("CALLLIST", b"<RECORDID>1<")
-    async with httpx.AsyncClient(base_url=f"http://{live_server.host}:{live_server.http_port}") as http:
+    async with http_client(base_url=f"http://{live_server.host}:{live_server.http_port}") as http:
         query = "type=export&requestid=1&uniquefield=recordid&uniqueid=1&media_format="
         response = await http.get(f"/webAPI.aspx?{query}wav")
         assert response.headers["content-type"] == "audio/wav"
