@@ -1,7 +1,8 @@
 # Two commands do everything on a fresh Debian machine: `make run` and `make test`.
 # `make lint` checks style and types, `make lock` pins the dependencies anew.
 SHELL := /bin/bash
-# Each process would compile the whole program anew where an environment forbids to keep what was compiled.
+# Each process would compile the whole program anew where an environment forbids to keep what was compiled. Of the
+# packages for tests, most is never used: what is used is compiled then.
 unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV := .venv
@@ -23,7 +24,7 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
-	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-compile --require-hashes -r requirements/dev.txt
 	touch $@
 
 run: $(VENV)/run.stamp
