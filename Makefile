@@ -1,6 +1,9 @@
 # Two commands do everything on a fresh Debian machine: `make run` and `make test`.
 # `make lint` checks style and types, `make lock` pins the dependencies anew.
 SHELL := /bin/bash
+# Each process would compile the whole program anew where an environment forbids to keep what was compiled. Of the
+# packages for tests, most is never used: what is used is compiled then.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +24,7 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml
 	touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
-	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-compile --require-hashes -r requirements/dev.txt
 	touch $@
 
 run: $(VENV)/run.stamp
@@ -35,7 +38,7 @@ debian:
 	fi
 
 test: debian $(VENV)/dev.stamp
-	$(if $(SCRATCH),PYTEST_DEBUG_TEMPROOT=$(SCRATCH)) $(BIN)/pytest -q -n 2 --dist loadfile -m "not soak" $(PYTEST_ARGS)
+	$(if $(SCRATCH),PYTEST_DEBUG_TEMPROOT=$(SCRATCH)) $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -6,23 +6,24 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
+from concurrent.futures import BrokenExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
-import sqlalchemy as sa
+from tests.command_line import earshot
+from tests.databases import put_empty_database
+from tests.plain_http import http_client
 
 from earshot.app import Server
 from earshot.config import load
+from earshot.core.seal_job import Sealed, SealJob
+from earshot.core.sealing_pool import SealingPool
 from earshot.ports.capture import Desktops, Hello, Order, WindowSeen
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
-from earshot.store.migrate import upgrade
 
 START_S = 60.0
 STOP_S = 20.0
@@ -99,7 +100,7 @@ class Speaker:
 
     async def figures(self) -> str:
         """What /metrics shows."""
-        async with httpx.AsyncClient() as http:
+        async with http_client() as http:
             return (await http.get(f"http://{self.host}:{self.http_port}/metrics")).text
 
     async def shows(self, wanted: str, timeout_s: float = 30.0) -> None:
@@ -148,16 +149,19 @@ class Speaker:
 @dataclass
 class LiveServer(Speaker):
     """A server as a process. Ports are 0 until it is ready; `extra` goes on the command line, `env` into its
-    environment."""
+    environment. It finds its database made, unless it `migrates` itself."""
 
     extra: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     program: list[str] = field(default_factory=lambda: [sys.executable, "-m", "earshot", "serve"])
     process: asyncio.subprocess.Process | None = None
+    migrates: bool = False
 
     async def start(self) -> None:
         """Start it and wait until it says `ready`. Ports of an earlier start are used again."""
         self.rtp_ports = self.rtp_ports or free_rtp_ports()
+        if not self.migrates and "EARSHOT_DATABASE_URL" not in self.env:
+            put_empty_database(self.data_dir)
         command = [*self.program, "--data-dir", str(self.data_dir), "--rtp-ports", self.rtp_ports]
         for name in ("api", "events", "http", "sip"):
             command += [f"--{name}-port", str(getattr(self, f"{name}_port"))]
@@ -220,23 +224,26 @@ class LiveServer(Speaker):
 
     async def check(self) -> str:
         """`earshot check` on its data folder: empty when nothing is wrong, else what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "earshot", "check", "--data-dir", str(self.data_dir), stdout=subprocess.PIPE
-        )
-        out, _ = await process.communicate()
-        return "" if process.returncode == 0 else out.decode()
+        status, said = await earshot("check", "--data-dir", str(self.data_dir))
+        return "" if status == 0 else said
 
 
-@cache
-def empty_database() -> bytes:
-    """A database file with our tables and nothing in them: a test process runs the migrations once, not per server."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "earshot.db"
-        engine = sa.create_engine(f"sqlite:///{path}")
-        with engine.begin() as connection:
-            upgrade(connection)
-        engine.dispose()
-        return path.read_bytes()
+class LentPool(SealingPool):
+    """The sealing process of the servers in this process, one after the other: to begin one takes longer than most
+    tests. A server that stops in the middle of sealing ends it, as it would its own."""
+
+    async def render(self, job: SealJob) -> Sealed:
+        try:
+            return await super().render(job)
+        except (asyncio.CancelledError, BrokenExecutor):
+            super().close()
+            raise
+
+    def close(self) -> None:
+        """It is only lent."""
+
+
+LENT = LentPool(1)
 
 
 @asynccontextmanager
@@ -260,11 +267,9 @@ async def in_process(data_dir: Path, **settings: Any) -> AsyncIterator[Speaker]:
     ports: dict[str, Any] = {f"{name}_port": 0 for name in ("api", "events", "http", "sip")}
     rtp_ports = free_rtp_ports(settings.pop("rtp_ports", 60))
     chosen = load(data_dir=data_dir, rtp_ports=rtp_ports, **{"disk_reserve_mb": 0, **ports, **settings})
-    database = data_dir / "earshot.db"
-    if not chosen.database_url and not database.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
-        database.write_bytes(empty_database())
-    server = Server(chosen)
+    if not chosen.database_url:
+        put_empty_database(data_dir)
+    server = Server(chosen, pool=LENT if chosen.seal_workers == 1 else None)
     await server.start()
     if not chosen.database_url:
         await asyncio.wait_for(asyncio.shield(server.opened), START_S)

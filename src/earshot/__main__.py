@@ -1,6 +1,6 @@
 """`python -m earshot`."""
 
-from earshot.cli import main
+if __name__ == "__main__":  # and not for the sealing processes, which read this file too and speak to nobody
+    from earshot.cli import main
 
-if __name__ == "__main__":
     main()

@@ -78,7 +78,7 @@ class Server:
     the database is open and has been read.
 
     `reached` is told each step of sealing. `on_failure` is told the name of a task without which nothing is recorded,
-    when it failed: stop then, and start anew.
+    when it failed: stop then, and start anew. `pool` is who seals, where it is not to have processes of its own.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Server:
         clock: Clock | None = None,
         reached: Callable[[str], None] = lambda _: None,
         on_failure: Callable[[str], None] = lambda _: None,
+        pool: SealingPool | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -102,7 +103,7 @@ class Server:
         self.storage: Storage = recordings_in(self.folders, self.keyring, self.objects)
         self.addresses: dict[str, str] = {}
         self._reached = reached
-        self._pool = SealingPool(settings.seal_workers)
+        self._pool = pool or SealingPool(settings.seal_workers)
         self._undo = contextlib.AsyncExitStack()
         self._requests: Counter[str] = Counter()
 

@@ -5,11 +5,11 @@ import io
 import wave
 from pathlib import Path
 
-import httpx
 import numpy as np
 from numpy.typing import NDArray
 from tests.acceptance.spoken import PLAIN, SECRET, calling, places_of, wall
 from tests.faults.evidence import of_device, problems, server_at, until, until_rows
+from tests.plain_http import http_client
 from tests.servers import Speaker
 
 from earshot.actor import PROTOCOL
@@ -24,7 +24,7 @@ BUSY_S = 0.25
 
 async def exported(server: Speaker, record_id: int = 1) -> NDArray[np.int16]:
     """The samples of a recording as EXPORT gives them, int16[frames, channels]."""
-    async with httpx.AsyncClient(base_url=f"http://{server.host}:{server.http_port}", trust_env=False) as http:
+    async with http_client(base_url=f"http://{server.host}:{server.http_port}", trust_env=False) as http:
         query = f"type=export&requestid=1&uniquefield=recordid&uniqueid={record_id}&media_format=wav"
         response = await http.get(f"/webAPI.aspx?{query}")
     with wave.open(io.BytesIO(response.content)) as sound:

@@ -2,9 +2,10 @@
 
 import io
 import wave
+from pathlib import Path
 
-import httpx
 import pytest
+from tests.plain_http import http_client
 from tests.servers import LiveServer, Speaker
 
 
@@ -19,7 +20,7 @@ async def test_simulated_calls_become_recordings(live_server: Speaker) -> None:
 async def test_an_exported_wav_is_stereo_and_as_long_as_the_call(live_server: Speaker, transport: str) -> None:
     await live_server.simulate(calls=1, concurrent=1, length_s=(2.0, 2.0), transport=transport, first_device=1001)
     await live_server.until("CALLLIST", b"<RECORDID>1<")
-    async with httpx.AsyncClient(base_url=f"http://{live_server.host}:{live_server.http_port}") as http:
+    async with http_client(base_url=f"http://{live_server.host}:{live_server.http_port}") as http:
         query = "type=export&requestid=1&uniquefield=recordid&uniqueid=1&media_format="
         response = await http.get(f"/webAPI.aspx?{query}wav")
         assert response.headers["content-type"] == "audio/wav"
@@ -38,8 +39,13 @@ async def test_a_call_without_sound_is_as_visible_as_a_recording(live_server: Sp
     await live_server.shows('earshot_verdicts_total{reason="no_session",verdict="failed"} 1.0')
 
 
-async def test_a_planned_stop_is_quick_and_leaves_everything_in_order(server_process: LiveServer) -> None:
-    await server_process.simulate(calls=1, concurrent=1, length_s=(1.0, 1.0))
-    await server_process.until("CALLLIST", b"<RECORDID>1<")
-    assert await server_process.stop() == 0
-    assert await server_process.check() == ""
+async def test_a_planned_stop_is_quick_and_leaves_everything_in_order(tmp_path: Path) -> None:
+    server = LiveServer(tmp_path / "data", migrates=True)
+    try:
+        await server.start()
+        await server.simulate(calls=1, concurrent=1, length_s=(1.0, 1.0))
+        await server.until("CALLLIST", b"<RECORDID>1<")
+        assert await server.stop() == 0
+        assert await server.check() == ""
+    finally:
+        await server.kill()

@@ -7,10 +7,10 @@ import asyncio
 import io
 import wave
 
-import httpx
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import correlate, resample_poly
+from tests.plain_http import http_client
 from tests.servers import Speaker
 
 from earshot.simulate.speech import AGENT, CUSTOMER, conversations, track
@@ -23,7 +23,7 @@ Sound = NDArray[np.float64]
 
 
 async def exported(server: Speaker, device: str) -> tuple[int, Sound]:
-    async with httpx.AsyncClient(base_url=f"http://{server.host}:{server.http_port}") as http:
+    async with http_client(base_url=f"http://{server.host}:{server.http_port}") as http:
         query = f"type=export&requestid=1&uniquefield=deviceid&uniqueid={device}&media_format=wav"
         content = (await http.get(f"/webAPI.aspx?{query}")).content
     with wave.open(io.BytesIO(content)) as sound:

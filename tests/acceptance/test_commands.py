@@ -4,8 +4,8 @@ import asyncio
 import re
 from typing import Any
 
-import httpx
 import pytest
+from tests.plain_http import http_client
 from tests.servers import Speaker
 
 
@@ -125,7 +125,7 @@ async def test_calllist_filters_and_links(live_server: Speaker) -> None:
     linked = await live_server.command("CALLLIST", PLAYBACKLINK="Y", CALLCOUNT=1)
     link = text(linked, "PLAYBACKLINK")
     assert link.endswith("/MediaPlayer/ExternalCallListPlayer/2/false") and "&" not in link
-    async with httpx.AsyncClient() as http:
+    async with http_client() as http:
         asked = await http.get(link, headers={"Accept": "text/html"})
         assert asked.status_code in (302, 303) and "/login" in asked.headers["location"]
 
@@ -168,7 +168,7 @@ async def test_terminology_stations_and_system(live_server: Speaker) -> None:
 
 
 async def test_export_of_what_is_not_there(live_server: Speaker) -> None:
-    async with httpx.AsyncClient(base_url=f"http://{live_server.host}:{live_server.http_port}") as http:
+    async with http_client(base_url=f"http://{live_server.host}:{live_server.http_port}") as http:
         for query, label in (
             ("uniquefield=recordid&uniqueid=7&media_format=wav", "API_FILE_NOT_FOUND"),
             ("uniquefield=qa_score;drop&uniqueid=7&media_format=wav", "API_INVALID_MESSAGE_FORMAT"),

@@ -2,6 +2,7 @@
 
 import httpx
 import orjson
+from tests.plain_http import http_client
 from tests.servers import LiveServer, Speaker
 
 from earshot.config import load
@@ -40,7 +41,7 @@ async def read_until(http: httpx.AsyncClient, wanted: str, last_id: str = "") ->
 
 async def test_calls_are_followed_and_nothing_is_missed_in_between(server_process: LiveServer) -> None:
     base = f"http://{server_process.host}:{server_process.http_port}"
-    async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=20) as http:
+    async with http_client(base_url=base, trust_env=False, timeout=20) as http:
         assert (await http.get("/api/v1/events")).status_code == 401
         await logged_in(server_process, http)
         start = await http.get("/api/v1/events?types=NOSUCH")

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-import httpx
 from tests import command_line
+from tests.plain_http import http_client
 from tests.servers import Speaker, in_process
 
 from earshot.config import load
@@ -25,7 +25,7 @@ async def test_a_changed_term_is_there_at_once(live_server: Speaker) -> None:
     before = terms(await live_server.command("FETCHTERMINOLOGY"))
     assert len(before) == 10 and before["gate"] == "ACD Gate"
     base = f"http://{live_server.host}:{live_server.http_port}"
-    async with httpx.AsyncClient(base_url=base, headers={"Sec-Fetch-Site": "same-origin"}) as http:
+    async with http_client(base_url=base, headers={"Sec-Fetch-Site": "same-origin"}) as http:
         await http.post("/login", data={"username": "admin", "password": "correct horse battery"})
         plain = (await http.get("/recordings")).text
         assert ">Gate</option>" in plain and ">ACD group</option>" in plain

@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-import httpx
 import pytest
+from tests.plain_http import http_client
 from tests.servers import Speaker, in_process
 
 from earshot.actor import PROTOCOL
@@ -79,7 +79,7 @@ async def test_a_hold_keeps_it_and_a_person_deletes_it_afterwards(tmp_path: Path
         assert b"<RECORDID>1<" in await server.command("CALLLIST", DEVICEID=200)
         with pytest.raises(Held):
             await desk.delete(PROTOCOL, 1, "please")
-        async with httpx.AsyncClient() as http:
+        async with http_client() as http:
             page = await http.get(f"http://{server.host}:{server.http_port}/holds")
             assert page.status_code in (303, 401)
         await desk.lift(PROTOCOL, hold.number, "settled")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-import httpx
 import pytest
+from tests.plain_http import http_client
 from tests.servers import LiveServer, SilentDesktop, Speaker, in_process, running
 
 from earshot.capture.in_process import HEIGHT, InProcessAgent, read_number
@@ -227,7 +227,7 @@ async def test_events_and_the_live_page_show_it(live_server: Speaker) -> None:
     await create_user(load(data_dir=live_server.data_dir), "admin", "correct horse battery", admin=True)
     reader, writer = await asyncio.open_connection(live_server.host, live_server.events_port)
     base = f"http://{live_server.host}:{live_server.http_port}"
-    async with httpx.AsyncClient(base_url=base, headers={"Sec-Fetch-Site": "same-origin"}) as http, asyncio.timeout(60):
+    async with http_client(base_url=base, headers={"Sec-Fetch-Site": "same-origin"}) as http, asyncio.timeout(60):
         await live_server.command("CHATSTART", SESSIONID="<82738>".replace("<", "&lt;"), AGENTID=1)
         await live_server.shows("earshot_screen_sessions 1.0")
         assert (await http.get("/screens")).status_code == 401
@@ -263,7 +263,7 @@ async def test_the_pages_of_the_list_and_the_picture(live_server: Speaker) -> No
         await live_server.command("CHATSTOP", SESSIONID=f"s{number}")
     await rows_of(live_server.data_dir, 61)
     base = f"http://{live_server.host}:{live_server.http_port}"
-    async with httpx.AsyncClient(base_url=base, headers={"Sec-Fetch-Site": "same-origin"}) as http:
+    async with http_client(base_url=base, headers={"Sec-Fetch-Site": "same-origin"}) as http:
         await http.post("/login", data={"username": "admin", "password": "correct horse battery"})
         first = (await http.get("/screens")).text
         older = re.search(r'rel="next" href="([^"]+)"', first)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import trustme
 from starlette.routing import BaseRoute, Mount, Route
+from tests.plain_http import http_client
 from tests.servers import LiveServer, Speaker, free_rtp_ports, in_process, running
 from typer.testing import CliRunner
 
@@ -211,7 +212,7 @@ class TestSharedToken:
         assert b"<COUNT>0<" in await server.command("DEVICELIST", TOKEN=TOKEN)
 
     async def test_over_http(self, server: Speaker) -> None:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.http_port}") as http:
+        async with http_client(base_url=f"http://127.0.0.1:{server.http_port}") as http:
             url = "/webAPI.aspx?type=test&requestid=1"
             for headers, query, label in (
                 ({}, "", "API_BLANK_REQUIRED_VALUE"),
@@ -314,7 +315,7 @@ async def test_every_route_of_the_running_server_is_guarded_or_open_on_purpose(t
             and not (isinstance(route, Route) and hasattr(route.endpoint, NEEDS))
         ]
         assert unguarded == []
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port_of(server, 'http')}") as http:
+        async with http_client(base_url=f"http://127.0.0.1:{port_of(server, 'http')}") as http:
             for route in routes:
                 path = getattr(route, "path", "")
                 if path in OPEN_PATHS or path in ("/static", "/metrics"):
@@ -333,7 +334,7 @@ async def test_acts_of_clients_are_noted_with_their_address(tmp_path: Path) -> N
         await server.command("IMPORTWORKSTATION", DEVICEID=555, STATIONNAME="PC1", LOCATIONID=1)
         await server.make_recording("1001")
         await server.command("CALLUPDATE", RECORDID=1, USER4="x")
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.http_port}") as http:
+        async with http_client(base_url=f"http://127.0.0.1:{server.http_port}") as http:
             wav = "/webAPI.aspx?type=export&requestid=1&uniquefield=recordid&uniqueid=1&media_format=wav"
             assert (await http.get(wav)).headers["content-type"].startswith("audio/")
         await server.command("IMPORTUSER", ACTION="DELETE", USERID=1)
@@ -362,7 +363,7 @@ async def test_a_token_at_the_old_door_does_what_its_scopes_allow(tmp_path: Path
         await server.until("CALLLIST", b"<RECORDID>", DEVICEID=1001, TOKEN=TOKEN)
         mine = await a_token(data, 1, EXPORT, SEARCH)
         sallys = await a_token(data, 2, SEARCH, CALL_CONTROL)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.http_port}") as http:
+        async with http_client(base_url=f"http://127.0.0.1:{server.http_port}") as http:
             listed = "/webAPI.aspx?type=calllist&requestid=1"
             assert "<RECORDID>1<" in (await http.get(listed, headers=mine)).text
             started = await http.get("/webAPI.aspx?type=callstart&requestid=1&deviceid=5", headers=mine)
@@ -396,7 +397,7 @@ async def speak_secrets(server: LiveServer) -> list[str]:
     """Every way in which a secret may come; returns all answers."""
     export = "type=export&requestid=1&uniquefield=recordid&uniqueid=1&media_format=cav&encrypt=y&password=sesame-open"
     answers = []
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.http_port}") as http:
+    async with http_client(base_url=f"http://127.0.0.1:{server.http_port}") as http:
         for path in (
             f"/webAPI.aspx?{export}&token=wrong-guess-1",
             f"/webAPI.aspx?{export}&token={TOKEN}",

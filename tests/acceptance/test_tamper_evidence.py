@@ -5,6 +5,7 @@ import base64
 import httpx
 from tests.acceptance.spoken import wall
 from tests.faults.evidence import problems, until_rows
+from tests.plain_http import http_client
 from tests.servers import Speaker
 
 from earshot.ledger.checkpoint import LogKey
@@ -22,13 +23,13 @@ async def logged_in(server: Speaker) -> httpx.AsyncClient:
 
     user_id = await store.add_user(User(username="admin", is_admin=True))
     await store.add_login(fingerprint("a token"), user_id, wall() + 3600)
-    return httpx.AsyncClient(
+    return http_client(
         base_url=f"http://{server.host}:{server.http_port}", cookies={"earshot_login": "a token"}, trust_env=False
     )
 
 
 async def published(server: Speaker) -> tuple[LogKey, str]:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with http_client(trust_env=False) as http:
         answer = (await http.get(f"http://{server.host}:{server.http_port}/.well-known/earshot-ledger.json")).json()
     return LogKey(answer["origin"], base64.b64decode(answer["public_key"])), answer["checkpoint"]
 

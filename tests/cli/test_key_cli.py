@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.servers import empty_database
+from tests.databases import empty_database
 from typer.testing import CliRunner
 
 from earshot.cli import cli

@@ -5,10 +5,10 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 import trustme
 from tests.client.flaky import flaky
+from tests.plain_http import http_client
 from tests.servers import LiveServer, Speaker, in_process
 
 from earshot.client import (
@@ -259,7 +259,7 @@ class TestExports:
                 proxy.cut_after = 6_000
                 saved = await client.export(tmp_path / "one.wav", **wanted)  # type: ignore[arg-type]
                 assert proxy.connections == 2 and b"Range: bytes=" in proxy.passed_on
-            async with httpx.AsyncClient() as http:
+            async with http_client() as http:
                 query = {"type": "EXPORT", "requestid": "1", **wanted}
                 whole = await http.get(f"http://127.0.0.1:{live_server.http_port}/webAPI.aspx", params=query)
             assert saved.path.read_bytes() == whole.content

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conformance.hostile import BOMBS, LONG, SHORT, Fields, bomb, document, documented, doubled, variants
 from tests.faults.evidence import problems
+from tests.plain_http import NO_TLS
 from tests.servers import LiveServer
 
 from earshot.protocol.command import Command
@@ -59,7 +60,8 @@ class Victim:
     def start(self) -> None:
         self._runner.run(self._prepare())
         self._connect()
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.server.http_port}", timeout=60, trust_env=False)
+        base = f"http://127.0.0.1:{self.server.http_port}"
+        self.http = httpx.Client(base_url=base, timeout=60, trust_env=False, verify=NO_TLS)
         self._database = sqlite3.connect(self.data_dir / "earshot.db", isolation_level=None)
         self._version = -1
         self._rows: dict[str, list[tuple[object, ...]]] = {}

@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 from urllib.parse import urlencode
 
-import httpx
 import pytest
 from tests.conformance.conditions import Stage, bring_about
 from tests.conformance.talks import MEDIA, Exchange, Talk, all_talks, fits, missing
+from tests.plain_http import http_client
 
 from earshot.protocol.command import Door
 from earshot.protocol.commands import COMMANDS
@@ -42,7 +42,7 @@ async def over_http(stage: Stage, exchange: Exchange) -> Node:
     url = f"http://{stage.server.host}:{stage.server.http_port}/webAPI.aspx"
     ident = str(exchange.line)
     fields = urlencode([("type", exchange.command), ("requestid", ident), *exchange.fields])
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+    async with http_client(timeout=30, trust_env=False) as http:
         if exchange.line % 3 == 0:
             response = await http.get(f"{url}?{fields}")
         elif exchange.line % 3 == 1:

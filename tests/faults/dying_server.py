@@ -5,12 +5,12 @@ import signal
 import sys
 from functools import partial
 
-from earshot import cli, serving
-from earshot.app import Server
-
 
 def main() -> None:
     """Run the command line; the first word is the step."""
+    from earshot import cli, serving  # not for the sealing processes, which read this file too
+    from earshot.app import Server
+
     last_step = sys.argv.pop(1)
 
     def reached(step: str) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-import httpx
 from tests.faults.evidence import (
     PACKETS_A_SECOND,
     TOLERANCE_S,
@@ -21,6 +20,7 @@ from tests.faults.evidence import (
     sound_of,
     until_rows,
 )
+from tests.plain_http import http_client
 from tests.servers import LiveServer
 
 MB = 1024 * 1024
@@ -95,7 +95,7 @@ def throw_datagrams(port: int, rng: random.Random) -> None:
 
 async def poison(server: LiveServer) -> None:
     """Announce calls with strange values over both doors; each that is accepted ends in a row like any other."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.http_port}") as http:
+    async with http_client(base_url=f"http://127.0.0.1:{server.http_port}") as http:
         for values in POISON:
             announce = "".join(f"<{tag}>{value}</{tag}>" for tag, value in values.items())
             request = f"<REQUEST><TYPE>CALLSTART</TYPE><REQUESTID>1</REQUESTID>{announce}</REQUEST>\r\n"
@@ -110,14 +110,14 @@ async def poison(server: LiveServer) -> None:
             stop = b"<REQUEST><TYPE>CALLSTOP</TYPE><REQUESTID>1</REQUESTID><DEVICEID>%s</DEVICEID></REQUEST>\r\n"
             assert b"<RESULTCODE>20<" in await server.send(stop % device)
     await until_rows(server.data_dir, "6699")
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.http_port}") as http, asyncio.timeout(10.0):
+    async with http_client(base_url=f"http://127.0.0.1:{server.http_port}") as http, asyncio.timeout(10.0):
         while "earshot_calls_to_seal 0.0" not in (await http.get("/metrics")).text:
             await asyncio.sleep(0.1)
 
 
 async def still_there(server: LiveServer) -> None:
     """Every door answers a proper request."""
-    async with asyncio.timeout(10.0), httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.http_port}") as http:
+    async with asyncio.timeout(10.0), http_client(base_url=f"http://127.0.0.1:{server.http_port}") as http:
         assert b"<RESULTCODE>20<" in await server.command("TEST")
         assert (await http.get("/metrics")).status_code == 200
         reply = await http.get("/webAPI.aspx?type=test&requestid=1")

@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from tests.interop.sounds import Samples
+from tests.plain_http import http_client
 from tests.servers import Speaker
 
 STORED_S = 60.0
@@ -38,7 +38,7 @@ async def stored(data_dir: Path, device: str) -> dict[str, Any]:
 
 async def exported(server: Speaker, record_id: int) -> tuple[Samples, int]:
     """The exported WAV of a recording: samples by frame and channel, and its rate."""
-    async with httpx.AsyncClient(base_url=f"http://{server.host}:{server.http_port}") as http:
+    async with http_client(base_url=f"http://{server.host}:{server.http_port}") as http:
         query = f"type=export&requestid=1&uniquefield=recordid&uniqueid={record_id}&media_format=wav"
         response = await http.get(f"/webAPI.aspx?{query}")
     assert response.headers["content-type"] == "audio/wav", response.text[:300]

@@ -5,7 +5,6 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 import structlog
 from starlette.applications import Starlette
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+from tests.plain_http import http_client
 
 from earshot.listeners.http import HttpLimits, HttpServer, redacted, serve_http
 from earshot.tasks import Spawner
@@ -84,7 +84,7 @@ async def raw(server: HttpServer, sent: bytes) -> bytes:
 
 
 async def test_answers_on_the_port_it_says() -> None:
-    async with served() as server, httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+    async with served() as server, http_client(base_url=f"http://127.0.0.1:{server.port}") as client:
         answer = await client.get("/")
         assert (answer.status_code, answer.text) == (200, "hello")
         assert "server" not in answer.headers
@@ -99,7 +99,7 @@ async def test_a_taken_port_is_an_os_error() -> None:
 
 
 async def test_a_failure_is_a_500_and_the_next_request_is_served() -> None:
-    async with served() as server, httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+    async with served() as server, http_client(base_url=f"http://127.0.0.1:{server.port}") as client:
         assert (await client.get("/broken")).status_code == 500
         assert (await client.get("/")).status_code == 200
 
@@ -169,7 +169,7 @@ async def test_a_download_under_way_gets_its_grace_and_no_more() -> None:
 
 
 async def test_every_request_is_logged_once_without_secrets() -> None:
-    async with served() as server, httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+    async with served() as server, http_client(base_url=f"http://127.0.0.1:{server.port}") as client:
         with structlog.testing.capture_logs() as lines:
             await client.get("/?type=export&p%61ssword=hunter2&PASSWORD=hunter3&q=1")
         (line,) = [line for line in lines if line["event"] == "http"]

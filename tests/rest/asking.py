@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.plain_http import http_client
 from tests.servers import Speaker, in_process
 
 from earshot.actor import SYSTEM
@@ -30,7 +31,7 @@ class Desk:
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         """A client with these headers; closed with the server."""
-        made = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60)
+        made = http_client(base_url=self.url, headers=headers, timeout=60)
         self.clients.append(made)
         return made
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.plain_http import http_client
 from tests.rest.asking import Desk, a_desk
 
 from earshot.errors import StoreUnavailable
@@ -150,14 +151,14 @@ async def test_tokens_are_made_by_people_alone(desk: Desk, admin: httpx.AsyncCli
 async def test_a_basic_login_with_a_token_but_not_from_other_sites(desk: Desk) -> None:
     token = await desk.token(1, "all")
     path = "/api/v1/calls/stop"
-    async with httpx.AsyncClient(base_url=desk.url, auth=("anything", token)) as client:
+    async with http_client(base_url=desk.url, auth=("anything", token)) as client:
         assert (await client.get("/api/v1/devices")).status_code == 200
         assert (await client.post(path, json={"device_id": "1"})).status_code == 200
         evil = {"sec-fetch-site": "cross-site", "origin": "http://evil.example"}
         assert (await client.post(path, json={"device_id": "1"}, headers=evil)).status_code == 403
         assert (await client.get("/metrics")).status_code == 200, "this machine needs no login there"
         assert (await client.get("/exports")).status_code == 401, "only below /api"
-    async with httpx.AsyncClient(base_url=desk.url, auth=("anything", "est_wrong")) as client:
+    async with http_client(base_url=desk.url, auth=("anything", "est_wrong")) as client:
         assert problem(await client.get("/api/v1/devices")) == (401, "")
     for header in ("Basic", "Basic !!!", "Basic /w==", "Basic eDp5"):
         assert (await desk.client(authorization=header).get("/api/v1/devices")).status_code == 401

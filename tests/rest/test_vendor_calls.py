@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.plain_http import http_client
 from tests.rest.asking import Desk, a_desk
 from tests.servers import in_process
 
@@ -135,7 +136,7 @@ async def test_the_tracker_outlives_a_restart(tmp_path: Path) -> None:
         token = await first.token(1, "all")
     async with in_process(tmp_path / "data") as again:
         header = {"authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=f"http://{again.host}:{again.http_port}", headers=header) as client:
+        async with http_client(base_url=f"http://{again.host}:{again.http_port}", headers=header) as client:
             after = (await client.get("/api/Agent/GetAll")).json()
     assert after == before and after[0]["ActiveCall"]["Metadata"]["user1"] == "x"
 

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from earshot.store.fields import COLUMN_OF, USER_NAMES
-from earshot.store.migrate import settings, upgrade
+from earshot.store.migrate import revisions, settings, upgrade
 from earshot.store.schema import METADATA
 from earshot.store.sql.calls import COUNTS, _calls
 from earshot.store.sql.recordings import _list, _newest_ident
@@ -44,6 +45,10 @@ def test_the_migrations_lead_to_the_tables(migrated: sa.Connection) -> None:
         METADATA.create_all(connection)
         assert objects(connection) == objects(migrated)
     engine.dispose()
+
+
+def test_the_files_of_the_migrations_say_what_alembic_knows() -> None:
+    assert revisions() == [one.revision for one in ScriptDirectory.from_config(settings()).walk_revisions()]
 
 
 def test_upgrading_twice_is_upgrading_once(migrated: sa.Connection) -> None:

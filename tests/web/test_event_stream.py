@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from tests.plain_http import http_client
 
 from earshot.actor import EVERYTHING, Actor, Visibility
 from earshot.api.events import Hub
@@ -39,7 +40,7 @@ class World:
         headers = {"Who": who, **({"Last-Event-ID": last_id} if last_id else {})}
         url = f"http://127.0.0.1:{self.port}/api/v1/events{query}"
         async with (
-            httpx.AsyncClient(trust_env=False, timeout=10) as http,
+            http_client(trust_env=False, timeout=10) as http,
             http.stream("GET", url, headers=headers) as got,
         ):
             yield Reader(got)

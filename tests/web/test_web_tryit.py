@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
+from tests.plain_http import http_client
 from tests.servers import Speaker, in_process
 
 from earshot.api.permissions import API_TOKENS, SEARCH
@@ -55,14 +56,14 @@ def base_of(server: Speaker) -> str:
 @contextlib.asynccontextmanager
 async def logged_in(server: Speaker, username: str) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"origin": base_of(server), "accept": "text/html"}
-    async with httpx.AsyncClient(base_url=base_of(server), headers=headers) as http:
+    async with http_client(base_url=base_of(server), headers=headers) as http:
         await http.post("/login", data={"username": username, "password": PASSWORD})
         yield http
 
 
 class TestWhoMay:
     async def test_nobody_without_a_login(self, server: Speaker) -> None:
-        async with httpx.AsyncClient(base_url=base_of(server)) as http:
+        async with http_client(base_url=base_of(server)) as http:
             for path in ("/tryit", "/tryit/commands.json"):
                 assert (await http.get(path)).status_code == 401
             headers = {"origin": base_of(server)}
