@@ -33,7 +33,6 @@ LINKS: Final = (
     Link("/", "Now"),
     Link("/recordings", "Recordings", (SEARCH,)),
     Link("/calls", "Calls", (SYSTEM_STATUS,)),
-    Link("/system", "System", (SYSTEM_STATUS,)),
     Link("/screens", "Screens", (SEARCH,)),
     Link("/schedules", "Schedules", (SCHEDULING,)),
     Link("/holds", "Holds", (LEGAL_HOLD,)),
@@ -41,6 +40,7 @@ LINKS: Final = (
     Link("/mail", "Mail", (SYSTEM_CONFIGURATION,)),
     Link("/audit", "Audit trail", (AUDIT_TRAIL,)),
     Link("/tokens", "Tokens", (API_TOKENS,)),
+    Link("/system", "System", (SYSTEM_STATUS,)),
     Link("/tryit", "Try it", (API_TOKENS, SYSTEM_CONFIGURATION)),
 )
 
