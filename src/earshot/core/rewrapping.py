@@ -7,7 +7,7 @@ that needs it.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -170,7 +170,7 @@ class MasterKeys:
             return False
         async for names in _batches(storage.inner.names(), abreast):
             began = self._now()
-            await asyncio.gather(*(self._one(work, storage, called, name, found) for name in names))
+            await _all(self._one(work, storage, called, name, found) for name in names)
             await asyncio.sleep((self._now() - began) * self._rest)
         return True
 
@@ -191,6 +191,13 @@ class MasterKeys:
             found.destroyed += 1
         except (OSError, EarshotError) as wrong:
             found.problems.append(f"{where}: {wrong}")
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Do all of it, and raise what was raised when nothing is under way any more."""
+    for done in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done
 
 
 def _place(called: str, root: Path) -> str:
