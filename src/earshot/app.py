@@ -54,8 +54,9 @@ from earshot.premises import (
     kept_up,
     keyring_of,
     local_zone,
-    media_at,
     numeric,
+    object_keys,
+    recordings_in,
 )
 from earshot.protocol.dialect import Dialect
 from earshot.services import House
@@ -97,7 +98,8 @@ class Server:
         self.database = database_of(settings)
         self.store: Store = SqlStore(self.database, self.clock)
         self.keyring = keyring_of(settings)
-        self.storage: Storage = media_at(self.folders.recordings, self.keyring)
+        self.objects = object_keys(self.folders)
+        self.storage: Storage = recordings_in(self.folders, self.keyring, self.objects)
         self.addresses: dict[str, str] = {}
         self._reached = reached
         self._pool = SealingPool(settings.seal_workers)
@@ -126,6 +128,7 @@ class Server:
         self._build_api()
         self._build_signalling()
         self.house = self._build_house()
+        undo.callback(self.objects.close)
         undo.push_async_callback(self._close_store)
         undo.callback(self._pool.close)
         undo.push_async_callback(self._journal_tasks.close)
@@ -205,11 +208,8 @@ class Server:
 
     def _build_api(self) -> None:
         settings = self.settings
-        dialect = Dialect(
-            strict_legacy=settings.strict_legacy,
-            error_resulttype=settings.error_resulttype,
-            channel_state_style=settings.channel_state_style,
-        )
+        style, word = settings.channel_state_style, settings.error_resulttype
+        dialect = Dialect(strict_legacy=settings.strict_legacy, error_resulttype=word, channel_state_style=style)
         self.context = Context(
             cores=Cores([self.recorder]),
             store=self.store,
@@ -293,6 +293,7 @@ class Server:
             spawner=self.spawner,
             settled=self.writer.settled,
             keyring=self.keyring,
+            objects=self.objects,
         )
 
     # --- the store and the journal ----------------------------------------------------------------------------------
@@ -350,11 +351,8 @@ class Server:
 
     def _registry(self) -> CollectorRegistry:
         registry = CollectorRegistry()
-        figures = Figures(
-            self.recorder,
-            gauges(self.recorder, self.sealing, self.rtp, self.writer),
-            counts(self.uas, self._requests),
-        )
+        shown = gauges(self.recorder, self.sealing, self.rtp, self.writer)
+        figures = Figures(self.recorder, shown, counts(self.uas, self._requests))
         registry.register(figures)
         self.sealing.on_stored.append(figures.call_stored)
         return registry

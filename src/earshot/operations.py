@@ -17,7 +17,16 @@ from earshot.core.ledger_check import LedgerEvidence
 from earshot.core.retention_check import RetentionEvidence
 from earshot.errors import ConfigurationError
 from earshot.ports import NotUnique, User
-from earshot.premises import Folders, data_dir_lock, database_of, keyring_of, ledger_signer, media_at
+from earshot.premises import (
+    Folders,
+    data_dir_lock,
+    database_of,
+    keyring_of,
+    ledger_signer,
+    media_at,
+    object_keys,
+    recordings_in,
+)
 from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
 from earshot.storage.keys import LEDGER_KEY
@@ -77,7 +86,10 @@ async def check_data(settings: Settings) -> list[str]:
     try:
         screens, kept = SqlScreens(database), SqlRetention(database)
         keyring = keyring_of(settings)
-        storage = PlacedStorage(media_at(folders.recordings, keyring), lambda root: media_at(root, keyring))
+        register = object_keys(folders)
+        storage = PlacedStorage(
+            recordings_in(folders, keyring, register), lambda root: media_at(root, keyring, register)
+        )
         storage.know({one.number: Path(one.destination) for one in await kept.actions() if one.destination})
         found = check(
             folders.journal,

@@ -27,6 +27,8 @@ from earshot.protocol.shared_token import SharedToken
 from earshot.storage.encrypted import EncryptedStorage
 from earshot.storage.keys import LEDGER_KEY, VCON_KEY, ledger_key, vcon_key
 from earshot.storage.local import LocalStorage
+from earshot.storage.object_keys import FILE as OBJECTS
+from earshot.storage.object_keys import ObjectKeys
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore, database_at
 from earshot.vault.keyring import Keyring
@@ -138,10 +140,21 @@ def clear_work(folder: Path) -> None:
         discard(leftover)
 
 
-def media_at(root: Path, keyring: Keyring | None) -> Storage:
-    """The storage in a folder, encrypted where there is a keyring."""
+def object_keys(folders: Folders) -> ObjectKeys:
+    """The register of the data folder's encrypted objects, not opened."""
+    return ObjectKeys(folders.keys / OBJECTS)
+
+
+def media_at(root: Path, keyring: Keyring | None, register: ObjectKeys | None = None) -> Storage:
+    """The storage in the folder of an archive, encrypted where there is a keyring."""
     plain = LocalStorage(root)
-    return plain if keyring is None else EncryptedStorage(plain, keyring)
+    return plain if keyring is None else EncryptedStorage(plain, keyring, register, str(root))
+
+
+def recordings_in(folders: Folders, keyring: Keyring | None, register: ObjectKeys | None = None) -> Storage:
+    """The main storage of a data folder, wherever that lies, encrypted where there is a keyring."""
+    plain = LocalStorage(folders.recordings)
+    return plain if keyring is None else EncryptedStorage(plain, keyring, register)
 
 
 def mailer_of(settings: Settings) -> SmtpMailer | None:

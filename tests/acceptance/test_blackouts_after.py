@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +20,14 @@ from earshot.api.blackouts_after import black_out_recording
 from earshot.config import load
 from earshot.core.archiving import Archiving
 from earshot.core.elsewhere import Elsewhere
+from earshot.core.plausible import PlausibleClock
+from earshot.core.removal import Removal as Removing
 from earshot.core.resealing import Resealing, Rewritten
+from earshot.core.retention import Retention, RetentionSettings
 from earshot.engine.blackout_values import Removal
 from earshot.operations import create_user
 from earshot.ports import CoreAway, SealedRecording, Storage
-from earshot.ports.retention import ActionKind, ArchiveAction, Defaults
+from earshot.ports.retention import ActionKind, ArchiveAction, Defaults, Deletion
 from earshot.storage.placed import PlacedStorage, placed_name
 from earshot.store.sql.blackouts import SqlBlackouts
 from earshot.store.sql.retention import SqlRetention
@@ -199,6 +202,49 @@ async def test_a_copy_is_rewritten_before_it_is_answered(archive: Archive) -> No
     assert sealed.audio_sha256 != before.audio_sha256
     await archive.assert_gone(sealed, files=2)
     assert [copy.audio_sha256 for copy in await archive.kept.copies(1)] == [sealed.audio_sha256]
+
+
+async def test_a_round_of_retention_brings_nothing_back_into_a_copy(archive: Archive) -> None:
+    """It leaves copies of what was rewritten to the blackout, which alone knows what must be gone by its answer."""
+    await archive.made("copy")
+    assert await archive.carry()
+    (copy,) = await archive.kept.copies(1)
+    await archive.kept.copy_renewed(copy, "of what it was before an earlier blackout")
+    house, sealed = archive.inside.house, list[SealedRecording]()
+
+    class Slow:
+        """An archive that takes what a round brings after the blackout only."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(archive.storage, name)
+
+        async def put_file(self, name: str, source: Path) -> None:
+            sealed.append(await archive.black_out())
+            await archive.storage.put_file(name, source)
+
+    storage = cast(Storage, Slow())
+
+    async def nothing(deletions: Sequence[Deletion]) -> set[int]:
+        return {one.record_id for one in deletions}
+
+    async def newest() -> float | None:
+        return None
+
+    retention = Retention(
+        archive.kept,
+        house.clock,
+        RetentionSettings(),
+        plausible=PlausibleClock(house.clock, 3600.0),
+        removal=Removing(archive.kept, storage, house.clock, noting=nothing, steps=()),
+        archiving=Archiving(archive.kept, storage, house.folders.work, house.clock),
+        newest=newest,
+        free=lambda: 1 << 40,
+        places=lambda roots: None,
+    )
+    await retention.round()
+    sealed = sealed or [await archive.black_out()]
+    await archive.assert_gone(sealed[0], files=2)
+    assert [copy.audio_sha256 for copy in await archive.kept.copies(1)] == [sealed[0].audio_sha256]
 
 
 async def test_an_encrypted_copy_is_rewritten_with_a_key_of_its_own(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +28,7 @@ from earshot.errors import ConfigurationError
 from earshot.media.formats.cav.container import CavReader
 from earshot.operations import check_data
 from earshot.ports.retention import ArchiveAction
+from earshot.services.encryption import EncryptionWatch
 from earshot.vault.keyring import fingerprint
 from earshot.vault.master import from_file, write_new
 from earshot.vault.overwriting import header_of
@@ -134,6 +136,73 @@ async def test_damage_is_named_and_not_played(encrypted: Speaker) -> None:
     assert "earshot key rotate" in problem
     path.write_bytes(whole)
     assert await check_data(settings_of(server)) == []
+
+
+async def test_a_plain_file_in_its_place_is_refused_and_everybody_sees_it(encrypted: Speaker, key_file: Path) -> None:
+    server, asker = encrypted, Asker(encrypted)
+    assert server.inside is not None
+    watch = server.inside.context.encryption
+    assert isinstance(watch, EncryptionWatch)
+    await server.make_recording("7010")
+    (path,) = media_of(server)
+    genuine, wav = path.read_bytes(), (await asker.one("WAV")).content
+    current = from_file(key_file)
+    async with await logged_in(server) as http:
+        shown = (await http.get("/api/v1/system")).json()["encryption"]
+        assert shown == {
+            "on": True,
+            "master_key": fingerprint(current),
+            "older": [],
+            "objects_current_key": 1,
+            "objects_older_keys": 0,
+            "objects_plain": 0,
+            "counted": True,
+            "refused": 0,
+            "troubles": [],
+        }
+        figures = await server.figures()
+        assert f'earshot_encryption{{master_key="{fingerprint(current)}"}} 1.0' in figures
+        assert "earshot_objects_current_key 1.0" in figures and "earshot_objects_plain 0.0" in figures
+
+        path.write_bytes(wav)
+        for address in ("audio.wav", "audio.mp3", "audio.wav?download=1"):
+            played = await http.get(f"/recordings/1/{address}")
+            assert played.status_code == 500 and "replaced by another file" in played.text, (address, played.text)
+        for form in ("WAV", "MP3", "CAV"):
+            assert b"replaced by another file" in (await asker.one(form)).content, form
+        (problem,) = await check_data(settings_of(server))
+        assert path.name in problem and "replaced by another file" in problem
+        page = (await http.get("/system")).text
+        assert "reads refused" in page and fingerprint(current) in page and path.name in page
+        found = [line for line in (await server.figures()).splitlines() if line.startswith("earshot_objects_refused")]
+        assert found and float(found[0].split()[1]) >= 6
+
+        path.write_bytes(genuine)
+        assert (await asker.one("WAV")).content == wav
+        kept = key_file.read_text()
+        key_file.unlink()
+        await watch.try_key()
+        system = (await http.get("/api/v1/system")).json()
+        assert any("cannot be had" in one and fingerprint(current) in one for one in system["notices"])
+        assert "a restart would fail" in (await http.get("/system")).text
+        assert "earshot_master_key_missing 1.0" in await server.figures()
+        assert kept.strip() not in json.dumps(system)
+        write_new(key_file)
+        await watch.try_key()
+        assert any("lead to" in one or "needs the master key" in one for one in watch.said()), watch.said()
+        key_file.write_text(kept)
+        await watch.try_key()
+        assert not watch.is_key_missing
+
+
+async def test_without_a_master_key_it_is_said_that_nothing_is_encrypted(tmp_path: Path) -> None:
+    async with in_process(tmp_path / "data") as server:
+        async with await logged_in(server) as http:
+            shown = (await http.get("/api/v1/system")).json()["encryption"]
+            assert (shown["on"], shown["master_key"], shown["objects_plain"]) == (False, "", 0)
+            assert "lie plain on the disk" in (await http.get("/system")).text
+        assert 'earshot_encryption{master_key=""} 0.0' in await server.figures()
+    assert not (tmp_path / "data" / "keys" / "objects").exists()
 
 
 async def test_a_blackout_writes_the_recording_anew_under_another_key(encrypted: Speaker, tmp_path: Path) -> None:

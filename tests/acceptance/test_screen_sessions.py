@@ -92,6 +92,7 @@ async def desktop_of(server: Speaker, computer: str = "PC1", username: str = "jd
         spawner=spawner,
         fps=20,
         segment_s=0.5,
+        keyring=server.inside.keyring,
     )
     agent.start()
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from earshot.ports.capture import (
     value_of,
 )
 from earshot.tasks import Spawner
+from earshot.vault.keyring import Keyring
 
 texts = st.text(max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -224,6 +226,25 @@ def test_a_segment_holds_the_frames_that_were_drawn(tmp_path: Path) -> None:
         path.write_bytes(junk)
         with pytest.raises(ValueError, match="a-000001"):
             duration_of(path)
+
+
+def test_with_a_keyring_it_is_encrypted_from_the_first_byte(tmp_path: Path) -> None:
+    seen: dict[bool, set[bytes]] = {True: set(), False: set()}
+    for keyring in (None, Keyring((b"k" * 32,))):
+
+        def frames(keyring: Keyring | None = keyring) -> Iterator[tuple[int, bool]]:
+            """Look at what lies there before each frame."""
+            for number in range(120):
+                for path in tmp_path.iterdir():
+                    seen[keyring is not None] |= {word for word in (b"webm", b"V_VP8") if word in path.read_bytes()}
+                yield number, False
+
+        path = tmp_path / f"a-{keyring is not None}.webm"
+        encode(path, frames(), 20, keyring)
+        seen[keyring is not None] |= {word for word in (b"webm", b"V_VP8") if word in path.read_bytes()}
+        assert duration_of(path, keyring) == pytest.approx(6.0, abs=0.3)
+        path.unlink()
+    assert seen == {False: {b"webm", b"V_VP8"}, True: set()}
 
 
 class Ear:

@@ -23,6 +23,7 @@ from earshot.engine.directory import Agent, Directory, resolve_device
 from earshot.ports import Storage, Store
 from earshot.ports.access import AccessStore
 from earshot.ports.capture import Desktops
+from earshot.ports.encryption import Encryption, NoEncryption
 from earshot.ports.preferences import Locations, Preferences
 from earshot.ports.screens import Screens
 from earshot.protocol.decode import Request
@@ -73,6 +74,7 @@ class Context:
     ledger: Ledger = field(default_factory=NoLedger)
     exports: Exports | None = None
     retention: RetentionDesk | None = None
+    encryption: Encryption = field(default_factory=NoEncryption)
     mail: MailDesk | None = None
     schedules: ScheduleDesk | None = None
     webhooks: WebhookDesk | None = None

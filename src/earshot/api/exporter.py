@@ -248,10 +248,13 @@ class Exporter:
         )
 
     async def _path(self, row: RecordingRow, fetched: Path) -> Path:
-        """Where the media lies on this machine; it is brought here if it lies elsewhere. Raises FileNotFoundError."""
+        """Where the media lies on this machine; it is brought here if it lies elsewhere. Raises FileNotFoundError,
+        VaultError."""
         name = row.sealed.object_name
         path = self._storage.local_path(name)
         if path is not None:
+            if self._keyring is not None:
+                await self._storage.size(name)  # what is not the file that was encrypted is not read at all
             return path
         fetched.mkdir(exist_ok=True)
         path = fetched / f"{row.record_id}.wav"

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -11,11 +11,19 @@ from earshot.ports import CoreLink, FinishedCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauge:
-    """A number that goes up and down: its name after `earshot_`, what it means, and where it is read."""
+    """A number that goes up and down: its name after `earshot_`, what it means, where it is read, and what is said
+    beside it."""
 
     name: str
     meaning: str
     read: Callable[[], float]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def family(self) -> Metric:
+        """What Prometheus is shown."""
+        family = GaugeMetricFamily(f"earshot_{self.name}", self.meaning, labels=list(self.labels))
+        family.add_metric(list(self.labels.values()), self.read())
+        return family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +45,7 @@ class Gauges:
     def collect(self) -> Iterable[Metric]:
         """All families (prometheus_client calls this)."""
         for gauge in self._gauges:
-            yield GaugeMetricFamily(f"earshot_{gauge.name}", gauge.meaning, value=gauge.read())
+            yield gauge.family()
 
 
 class Figures:
@@ -65,7 +73,7 @@ class Figures:
             verdicts.add_metric([verdict, reason], count)
         yield verdicts
         for gauge in self._gauges:
-            yield GaugeMetricFamily(f"earshot_{gauge.name}", gauge.meaning, value=gauge.read())
+            yield gauge.family()
         for counts in self._counts:
             family = CounterMetricFamily(f"earshot_{counts.name}", counts.meaning, labels=[counts.label])
             for value, count in list(counts.read().items()):

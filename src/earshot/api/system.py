@@ -17,11 +17,12 @@ MB = 1024 * 1024
 GB = 1024 * MB
 
 
-def _uptime_s() -> float:
+def uptime_s() -> float:
+    """Seconds since the machine started."""
     return float(Path("/proc/uptime").read_text().split()[0])
 
 
-def _memory_mb() -> tuple[int, int]:
+def memory_mb() -> tuple[int, int]:
     """(total, free) in MB; free is what programs can still get."""
     lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     total, free = (int(lines[name].split()[0]) // 1024 for name in ("MemTotal", "MemAvailable"))
@@ -46,7 +47,7 @@ def _processors() -> list[tuple[str, str]]:
 
 def system_status(context: Context, request: Request) -> Result:
     disk = shutil.disk_usage(context.data_dir)
-    total_mb, free_mb = _memory_mb()
+    total_mb, free_mb = memory_mb()
     used_mb = total_mb - free_mb
     processors: list[Node] = [
         (f"PROCESSOR{number}", (("SYSTEMPROCESSORSPEED", speed), ("SYSTEMPROCESSORTYPE", kind)))
@@ -58,7 +59,7 @@ def system_status(context: Context, request: Request) -> Result:
         ("RECORDINGTOTALDISKCAPACITY", str(disk.total // MB)),
         ("RECORDINGTOTALDISKFREE", str(disk.free // MB)),
         ("RECORDINGTOTALDISKFREEPCT", f"{disk.free * 100 / disk.total:.2f}"),
-        ("SYSTEMUPTIME", uptime(_uptime_s())),
+        ("SYSTEMUPTIME", uptime(uptime_s())),
         *processors,
         ("SYSTEMRAMTOTAL", str(total_mb)),
         ("SYSTEMRAMFREE", str(free_mb)),

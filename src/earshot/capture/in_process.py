@@ -8,6 +8,7 @@ rule: a segment gets its name only when it is whole and on the disk.
 import asyncio
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +36,8 @@ from earshot.ports.capture import (
     segment_file,
 )
 from earshot.tasks import Spawner
+from earshot.vault.files import create, opened
+from earshot.vault.keyring import Keyring
 
 log = structlog.get_logger(__name__)
 
@@ -65,22 +68,30 @@ def read_number(plane: NDArray[Any]) -> int | None:
     return sum(1 << bit for bit, level in enumerate(middles) if level > (BACKGROUND + BRIGHT) / 2)
 
 
-def encode(path: Path, frames: list[tuple[int, bool]], fps: int) -> None:
-    """Write (number, black) frames as VP8 in WebM to `path`, durably."""
+def encode(path: Path, frames: Iterable[tuple[int, bool]], fps: int, keyring: Keyring | None = None) -> None:
+    """Write (number, black) frames as VP8 in WebM to `path`, durably; encrypted from the first byte where there is a
+    `keyring`."""
     unfinished = path.with_name(path.name + ".part")
-    with av.open(str(unfinished), "w", format="webm") as container:
-        stream = container.add_stream("libvpx", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.options = {"deadline": "realtime", "cpu-used": "8", "crf": "10"}
-        grey = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
-        for place, (number, black) in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(np.vstack([drawn(number, black), grey]), format="yuv420p")
-            picture.pts, picture.time_base = place, Fraction(1, fps)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-    with open(unfinished, "rb") as file:
+    with create(unfinished, keyring) as file:
+        with av.open(file, "w", format="webm") as container:
+            stream = container.add_stream("libvpx", rate=fps)
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            stream.options = {"deadline": "realtime", "cpu-used": "8", "crf": "10"}
+            grey = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
+            for place, (number, black) in enumerate(frames):
+                picture = av.VideoFrame.from_ndarray(np.vstack([drawn(number, black), grey]), format="yuv420p")
+                picture.pts, picture.time_base = place, Fraction(1, fps)
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+        file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
+
+
+def _read(path: Path, keyring: Keyring | None) -> bytes:
+    """The plain bytes of a segment. Raises OSError."""
+    with opened(path, keyring) as file:
+        return file.read()
 
 
 @dataclass(slots=True)
@@ -92,7 +103,7 @@ class _Running:
 
 class InProcessAgent:
     """One desktop agent. `intake` is the folder where Earshot looks for segments; `fps` pictures a second are drawn,
-    `segment_s` seconds of them make a file."""
+    `segment_s` seconds of them make a file, which is encrypted where there is a `keyring`."""
 
     def __init__(
         self,
@@ -104,6 +115,7 @@ class InProcessAgent:
         spawner: Spawner,
         fps: int = 5,
         segment_s: float = 10.0,
+        keyring: Keyring | None = None,
     ) -> None:
         self._desktops = desktops
         self._hello = hello
@@ -111,6 +123,7 @@ class InProcessAgent:
         self._clock = clock
         self._spawner = spawner
         self._fps = fps
+        self._keyring = keyring
         self._per_segment = max(1, round(segment_s * fps))
         self._running: dict[str, _Running] = {}
         self._desktop = ""
@@ -188,8 +201,8 @@ class InProcessAgent:
 
     async def _finish(self, capture: str, number: int, frames: list[tuple[int, bool]], began_at: float) -> None:
         path = self._intake / segment_file(capture, number, WEBM)
-        await asyncio.to_thread(encode, path, frames, self._fps)
-        data = await asyncio.to_thread(path.read_bytes)
+        await asyncio.to_thread(encode, path, frames, self._fps, self._keyring)
+        data = await asyncio.to_thread(_read, path, self._keyring)
         report = SegmentFinished(
             capture=capture,
             number=number,

@@ -4,14 +4,18 @@ from pathlib import Path
 
 import av
 
+from earshot.vault.files import opened
+from earshot.vault.keyring import Keyring
 
-def duration_of(path: Path) -> float:
-    """Seconds of video in the file. Raises ValueError when it holds none that can be read."""
+
+def duration_of(path: Path, keyring: Keyring | None = None) -> float:
+    """Seconds of video in the file, which `keyring` opens if it is encrypted. Raises ValueError when it holds none that
+    can be read."""
     try:
-        with av.open(str(path)) as container:
+        with opened(path, keyring) as file, av.open(file, "r") as container:
             if not container.streams.video or container.duration is None:
                 raise ValueError(f"{path.name} holds no video")
             next(container.decode(video=0))
             return container.duration / av.time_base
-    except (av.FFmpegError, StopIteration) as why:
+    except (av.FFmpegError, OSError, StopIteration) as why:
         raise ValueError(f"{path.name} cannot be read: {why}") from None

@@ -28,6 +28,7 @@ PLACES: dict[str, tuple[str, str]] = {
     "retention": ("retention", "retention_cli"),
     "hold": ("retention", "hold_cli"),
     "delete": ("retention", "delete"),
+    "blackout": ("blackout", "blackout"),
     "check": ("check", "check"),
     "verify": ("ledger", "verify"),
     "ledger": ("ledger", "ledger_cli"),

@@ -17,7 +17,7 @@ from earshot.config import Settings
 from earshot.core.rewrapping import Found, MasterKeys
 from earshot.errors import ConfigurationError
 from earshot.operations import OPERATOR
-from earshot.premises import Folders, data_dir_lock, database_of, keyring_of
+from earshot.premises import Folders, data_dir_lock, database_of, keyring_of, object_keys
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.retention import SqlRetention
@@ -124,7 +124,8 @@ async def _on(
         actions = await SqlRetention(database).actions()
         places = {f"archive {one.number}": Path(one.destination) for one in actions if one.destination}
         folders.work.mkdir(parents=True, exist_ok=True)
-        keys = MasterKeys(keyring, folders.journal, {"": folders.recordings, **places}, folders.work)
+        register = object_keys(folders)
+        keys = MasterKeys(keyring, folders.journal, {"": folders.recordings, **places}, folders.work, register)
         found = await work(keys)
         if noted:
             trail, left = RecordedTrail(SqlAudit(database), clock), len(found.problems)

@@ -23,7 +23,7 @@ from earshot.errors import BadInput, ConfigurationError, EarshotError
 from earshot.ledger.checkpoint import Signer
 from earshot.ports import Storage
 from earshot.ports.ledger import LedgerBroken
-from earshot.premises import Folders, database_of, keyring_of, ledger_signer, media_at
+from earshot.premises import Folders, database_of, keyring_of, ledger_signer, object_keys, recordings_in
 from earshot.storage.leaf_log import FileLeafLog
 from earshot.store.sql import SqlStore
 from earshot.store.sql.ledger import SqlLedgerRows
@@ -68,7 +68,7 @@ async def opened_ledger(settings: Settings) -> AsyncIterator[OpenedLedger]:
             rows=SqlLedgerRows(database, SystemClock()),
             leaves=leaves,
             signer=ledger_signer(settings, make=False),
-            storage=media_at(folders.recordings, keyring_of(settings)),
+            storage=recordings_in(folders, keyring_of(settings), object_keys(folders)),
         )
     finally:
         await leaves.close()

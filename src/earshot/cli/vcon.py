@@ -16,7 +16,7 @@ from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.errors import BadInput, ConfigurationError, EarshotError
 from earshot.operations import OPERATOR
-from earshot.premises import Folders, database_of, keyring_of, media_at, vcon_domain, vcon_signing
+from earshot.premises import Folders, database_of, keyring_of, object_keys, recordings_in, vcon_domain, vcon_signing
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
 
@@ -42,7 +42,7 @@ def vcon(
     settings = loaded(config, data_dir=data_dir)
 
     async def work() -> dict[str, Any]:
-        clock, database = SystemClock(), database_of(settings)
+        clock, database, folders = SystemClock(), database_of(settings), Folders(settings.data_dir)
         store = SqlStore(database, clock)
         await store.open()
         try:
@@ -51,7 +51,7 @@ def vcon(
                 raise EarshotError(f"there is no recording {record_id}")
             desk = VconDesk(
                 store=store,
-                storage=media_at(Folders(settings.data_dir).recordings, keyring_of(settings)),
+                storage=recordings_in(folders, keyring_of(settings), object_keys(folders)),
                 audit=RecordedTrail(SqlAudit(database), clock),
                 clock=clock,
                 public_url=lambda: settings.public_url.rstrip("/"),

@@ -1,7 +1,8 @@
 """Moving and copying recordings to an archive: copied, verified by SHA-256, and only then said in the row.
 
-What the row said before lies on as a leftover until it is removed. The one rule: whatever fails, the recording is where
-its row says, and the action is tried again.
+What the row said before lies on as a leftover until it is removed. Copies of what a blackout rewrote are the blackout's
+to make anew (`elsewhere`): nobody else may bring anything to where a copy lies. The one rule: whatever fails, the
+recording is where its row says, and the action is tried again.
 """
 
 import asyncio
@@ -24,7 +25,6 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_S = 60.0
 LONGEST_RETRY_S = 3600.0
-STALE_AT_ONCE = 100
 
 
 class NotTheSame(OSError):
@@ -108,17 +108,3 @@ class Archiving:
             digest.update(chunk)
         if digest.hexdigest() != due.audio_sha256:
             raise NotTheSame(f"{target} was not written as it was read")
-
-    async def renew_copies(self) -> int:
-        """Make copies anew whose recordings were rewritten (a blackout took something); gives how many. Raises
-        StoreUnavailable."""
-        renewed = 0
-        for copy, due in await self._store.stale_copies(STALE_AT_ONCE):
-            try:
-                await self._bring(due, copy.object_name)
-            except OSError as trouble:
-                log.error("copy_not_renewed", recording=copy.record_id, object=copy.object_name, why=str(trouble))
-                continue
-            await self._store.copy_renewed(copy, due.audio_sha256)
-            renewed += 1
-        return renewed

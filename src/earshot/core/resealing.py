@@ -161,9 +161,11 @@ class Resealing:
         return False
 
     async def _source(self, media: SealedMedia) -> Path:
-        """The media as a file on this machine. Raises FileNotFoundError."""
+        """The media as a file on this machine, which is the one that was put. Raises FileNotFoundError, VaultError."""
         local = self._storage.local_path(media.object_name)
         if local is not None:
+            if self._keyring is not None:
+                await self._storage.size(media.object_name)
             return local
         fetched = self._work / f"blackout-source-{media.record_id}"
         with create(fetched, self._keyring, name_at_place(media.object_name)) as file:

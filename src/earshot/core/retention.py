@@ -186,7 +186,6 @@ class Retention:
             await self.know_places()
             done.stamped = await self._stamp()
             done.finished = await self._go_on()
-            await self.archiving.renew_copies()
             done.paused = await self._doubt()
             if not done.paused:
                 await self._perform(done)

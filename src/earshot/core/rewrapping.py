@@ -16,6 +16,7 @@ from earshot.journal.rewrap import rewrap as rewrap_journal
 from earshot.journal.rewrap import wrapped_keys
 from earshot.storage.encrypted import EncryptedStorage
 from earshot.storage.local import LocalStorage
+from earshot.storage.object_keys import ObjectKeys
 from earshot.storage.placed import MARKER
 from earshot.vault import KeyDestroyed
 from earshot.vault.files import create
@@ -24,6 +25,7 @@ from earshot.vault.overwriting import discard
 
 ABREAST = 16
 """Objects at a time: each waits for its disk."""
+ENTERED_AT_ONCE = 500
 
 Work = Callable[[EncryptedStorage, str], Awaitable[None]]
 
@@ -45,30 +47,59 @@ class Found:
 
 
 class MasterKeys:
-    """The keys of a journal and of the folders with media, by what people call them: the main one and those of archive
-    actions. `work` is a folder for objects that have to be written anew."""
+    """The keys of a journal and of the folders with media, by what people call them: the main one, whose name is empty,
+    and those of archive actions. `work` is a folder for objects that have to be written anew. What is found is entered
+    in the `register` of objects. After some objects `rest` times what they took (by the monotonic clock `now`) is left
+    to others."""
 
-    def __init__(self, keyring: Keyring, journal: Path, folders: Mapping[str, Path], work: Path) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        journal: Path,
+        folders: Mapping[str, Path],
+        work: Path,
+        register: ObjectKeys | None = None,
+        rest: float = 0.0,
+        now: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self._keyring = keyring
+        self._register = register
+        self._rest = rest
+        self._now = now
         self._journal = journal
         self._folders = folders
         self._work = work
 
     async def look(self) -> Found:
         """Which master keys wrap what."""
-        found = Found()
-
-        async def one(storage: EncryptedStorage, name: str) -> None:
-            by = await storage.wrapped_by(name)
-            found.plain += not by
-            found.objects += Counter([by] if by else [])
-
-        await self._each(one, found)
+        found = await self.look_at_objects()
         try:
             keys = await asyncio.to_thread(wrapped_keys, self._journal)
             found.journal.update([wrapped_by(one) for one in keys])
         except (OSError, EarshotError) as wrong:
             found.problems.append(f"journal: {wrong}")
+        return found
+
+    async def look_at_objects(self) -> Found:
+        """The same without the journal: every object is looked at, and entered in the register."""
+        found = Found()
+        for called, root in self._folders.items():
+            seen: dict[str, str] = {}
+
+            async def one(storage: EncryptedStorage, name: str, seen: dict[str, str] = seen) -> None:
+                by = seen[name] = await storage.wrapped_by(name)
+                found.plain += not by
+                found.objects += Counter([by] if by else [])
+                if len(seen) >= ENTERED_AT_ONCE:
+                    some = dict(seen)
+                    seen.clear()
+                    await storage.enter(some)
+
+            storage = self._storage(called, root)
+            if await self._each_in(called, storage, root, one, found):
+                await storage.enter(seen)
+                if self._register is not None:
+                    await asyncio.to_thread(self._register.looked_through, _place(called, root))
         return found
 
     async def rotate(self, told: Callable[[int], None] = lambda _: None) -> Found:
@@ -125,12 +156,23 @@ class MasterKeys:
     ) -> None:
         """Do `work` for every object of every folder; what is gone meanwhile is left out."""
         for called, root in self._folders.items():
-            if called and not (root / MARKER).is_file():
-                found.problems.append(f"{called}: {root} is not there now")
-                continue
-            storage = EncryptedStorage(LocalStorage(root), self._keyring)
-            async for names in _batches(storage.inner.names(), abreast):
-                await asyncio.gather(*(self._one(work, storage, called, name, found) for name in names))
+            await self._each_in(called, self._storage(called, root), root, work, found, abreast)
+
+    def _storage(self, called: str, root: Path) -> EncryptedStorage:
+        return EncryptedStorage(LocalStorage(root), self._keyring, self._register, _place(called, root))
+
+    async def _each_in(
+        self, called: str, storage: EncryptedStorage, root: Path, work: Work, found: Found, abreast: int = ABREAST
+    ) -> bool:
+        """The same for one folder; False for one that is not there now."""
+        if called and not (root / MARKER).is_file():
+            found.problems.append(f"{called}: {root} is not there now")
+            return False
+        async for names in _batches(storage.inner.names(), abreast):
+            began = self._now()
+            await asyncio.gather(*(self._one(work, storage, called, name, found) for name in names))
+            await asyncio.sleep((self._now() - began) * self._rest)
+        return True
 
     async def _one(
         self,
@@ -151,9 +193,16 @@ class MasterKeys:
             found.problems.append(f"{where}: {wrong}")
 
 
+def _place(called: str, root: Path) -> str:
+    """What the register calls a folder."""
+    return str(root) if called else ""
+
+
 async def _batches(names: AsyncIterator[tuple[str, int]], size: int) -> AsyncIterator[Sequence[str]]:
     batch: list[str] = []
     async for name, _ in names:
+        if name == MARKER:
+            continue  # of an archive, and no object
         batch.append(name)
         if len(batch) == size:
             yield batch

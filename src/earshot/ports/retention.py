@@ -287,10 +287,6 @@ class RetentionStore(RemovalStore, Protocol):
         """There is a copy at `object_name`. False as for `moved`."""
         ...
 
-    async def stale_copies(self, limit: int) -> list[tuple[Copy, Due]]:
-        """Copies of media that were changed since, with the recording as it is."""
-        ...
-
     async def copy_renewed(self, copy: Copy, audio_sha256: str) -> None:
         """The copy is one of the media with this SHA-256 now."""
         ...

@@ -24,6 +24,7 @@ from earshot.journal.upkeep import Upkeep
 from earshot.journal.writer import JournalWriter
 from earshot.ports import Storage, Store
 from earshot.premises import Folders
+from earshot.storage.object_keys import ObjectKeys
 from earshot.store.database import Database
 from earshot.tasks import Spawner
 from earshot.vault.keyring import Keyring
@@ -35,8 +36,9 @@ class House:
 
     `spawner` runs background tasks and ends them at stop; `settled` waits until what was journalled is durable;
     `routes` are added to those of the HTTP port, behind the gate; `on_open` is awaited, in order, when the store has
-    opened, until each succeeds. `keyring` encrypts what is kept; None where nothing is encrypted. `scheduling` has the
-    schedules, once they are in force. `gauges` are shown by /metrics, and `notices` give sentences for operators.
+    opened, until each succeeds. `keyring` encrypts what is kept; None where nothing is encrypted. `objects` knows which
+    of it is. `scheduling` has the schedules, once they are in force. `gauges` are shown by /metrics, and `notices` give
+    sentences for operators.
     """
 
     settings: Settings
@@ -54,6 +56,7 @@ class House:
     events: Hub
     spawner: Spawner
     settled: Callable[[], Awaitable[None]]
+    objects: ObjectKeys
     keyring: Keyring | None = None
     scheduling: Scheduling | None = None
     routes: list[BaseRoute] = field(default_factory=list)

@@ -42,7 +42,8 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         house.folders.root / INTAKE,
         zone=house.zone,
         settled=house.settled,
-        duration_of=duration_of,
+        duration_of=lambda path: duration_of(path, house.keyring),
+        keyring=house.keyring,
     )
 
     def announce(event: str, chat: Chat) -> None:
@@ -84,7 +85,13 @@ def _play_desktops(house: House, desktops: Registry, spawner: Spawner, undo: Asy
         computer, _, username = name.partition("\\")
         hello = Hello(computer=computer, username=username or computer, address="127.0.0.1", version="in process")
         agent = InProcessAgent(
-            desktops, hello, intake=house.folders.root / INTAKE, clock=house.clock, spawner=spawner, segment_s=SEGMENT_S
+            desktops,
+            hello,
+            intake=house.folders.root / INTAKE,
+            clock=house.clock,
+            spawner=spawner,
+            segment_s=SEGMENT_S,
+            keyring=house.keyring,
         )
         agent.start()
         undo.callback(agent.stop)

@@ -33,9 +33,17 @@ class ScreenVideos:
         found: list[tuple[str, Path]] = []
         for name in names:
             path = self._context.storage.local_path(name)
-            if path is not None and await self._context.storage.exists(name):
+            if path is not None and await self._is_there(name):
                 found.append((f"screen-{row.record_id}-{len(found) + 1}{path.suffix}", path))
         return found
+
+    async def _is_there(self, name: str) -> bool:
+        """Raises VaultError for what is not the file that was put."""
+        try:
+            await self._context.storage.size(name)
+        except FileNotFoundError:
+            return False
+        return True
 
 
 async def start(house: House, undo: AsyncExitStack) -> None:

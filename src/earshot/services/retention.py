@@ -143,7 +143,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     """Hang it in. It runs when the store has opened."""
     kept, clock = SqlRetention(house.database), house.clock
     keyring = house.keyring
-    storage = PlacedStorage(house.storage, lambda root: media_at(root, keyring))
+    storage = PlacedStorage(house.storage, lambda root: media_at(root, keyring, house.objects))
     house.storage = house.context.storage = storage
     steps = Steps(house, SqlAudit(house.database))
     removal = Removal(

@@ -1,14 +1,15 @@
 """Encryption around any storage: what is put is encrypted with a key of its own, what is read is decrypted.
 
-Plain objects of an older archive are read as they are. Sizes and ranges are those of the plain bytes, and a range
-decrypts only the chunks that hold it. The format is that of `earshot.vault.sealed_file`. The one rule: an object goes
-with its key: it is destroyed before the object is deleted, and once it is replaced.
+Plain objects of an older archive are read as they are, but not one that the register of objects knows to have been
+encrypted. Sizes and ranges are those of the plain bytes, and a range decrypts only the chunks that hold it. The format
+is that of `earshot.vault.sealed_file`. The one rule: an object goes with its key: it is destroyed before the object is
+deleted, and once it is replaced.
 """
 
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import cast
 
@@ -16,10 +17,11 @@ import structlog
 
 from earshot.ports import Storage
 from earshot.storage.names import checked
+from earshot.storage.object_keys import PLAIN, ObjectKeys
 from earshot.vault import Altered, VaultError
 from earshot.vault.files import EncryptedReader, create, opened
 from earshot.vault.keyring import Keyring, wrapped_by
-from earshot.vault.overwriting import Replacing, clear, destroy, discard, rewrap, rewrapped
+from earshot.vault.overwriting import Replacing, clear, destroy, discard, header_of, rewrap, rewrapped
 from earshot.vault.sealed_file import (
     CHUNK_BYTES,
     HEADER_BYTES,
@@ -43,11 +45,17 @@ ON_THE_WAY = ".encrypted"
 
 
 class EncryptedStorage:
-    """The port `earshot.ports.Storage` over `inner`, with `keyring`. A place inside an archive has one of its own."""
+    """The port `earshot.ports.Storage` over `inner`, with `keyring`. A place inside an archive has one of its own.
 
-    def __init__(self, inner: Storage, keyring: Keyring) -> None:
+    `register` is kept up with what is put and deleted here; objects are in it under `place`. Without one, whatever has
+    no header of ours is plain.
+    """
+
+    def __init__(self, inner: Storage, keyring: Keyring, register: ObjectKeys | None = None, place: str = "") -> None:
         self.inner = inner
         self._keyring = keyring
+        self._register = register
+        self._place = place
 
     async def put_file(self, name: str, source: Path) -> None:
         """See `earshot.ports.Storage.put_file`. A source that was encrypted for `name` by `earshot.vault.files.create`
@@ -77,6 +85,9 @@ class EncryptedStorage:
                 file.write(piece)
 
     async def _replace(self, name: str, source: Path) -> None:
+        is_new = self._register is not None and not await self.inner.exists(name)
+        if is_new:
+            await asyncio.to_thread(self._enter_new, name, source)
         replacing = Replacing(source, self.inner.local_path(name))
         replaced = False
         await asyncio.to_thread(replacing.begin)
@@ -85,6 +96,8 @@ class EncryptedStorage:
             replaced = True
         finally:
             await asyncio.to_thread(replacing.finish, replaced=replaced)
+        if not is_new:
+            await self._enter_again(name)  # not before: what lay there may be plain, and may have stayed
 
     async def exists(self, name: str) -> bool:
         """See `earshot.ports.Storage.exists`."""
@@ -167,7 +180,18 @@ class EncryptedStorage:
             yield _cut(plain, number, start, stop)
 
     async def _header(self, name: str) -> Header | None:
-        """The header of an object; None for one that is plain. Raises FileNotFoundError, Altered."""
+        """The header of an object; None for one that was never encrypted. Raises FileNotFoundError, Altered."""
+        header = await self._found_header(name)
+        if header is None and self._register is not None:
+            if not await asyncio.to_thread(self._register.was_encrypted, self._place, name):
+                return None
+            header = await self._found_header(name)  # a plain object may have been encrypted just now
+            if header is None:
+                self._register.refuse(name)
+                raise Altered(f"{name} was encrypted, and lies there plain: it was replaced by another file")
+        return header
+
+    async def _found_header(self, name: str) -> Header | None:
         raw = b"".join([piece async for piece in self.inner.read(name, 0, HEADER_BYTES)])
         return Header.read(raw) if raw.startswith(MAGIC) else None
 
@@ -194,11 +218,14 @@ class EncryptedStorage:
         for why in (await self.destroy_keys([name])).values():
             raise OSError(why)
         await self.inner.delete(name)
+        await self._forget([name])
 
     async def delete_all(self, names: Sequence[str]) -> Mapping[str, str]:
         """See `earshot.ports.Storage.delete_all`; their keys are destroyed first."""
-        kept = await self.destroy_keys(names)
-        return {**kept, **await self.inner.delete_all([name for name in names if name not in kept])}
+        kept = dict(await self.destroy_keys(names))
+        kept |= await self.inner.delete_all([name for name in names if name not in kept])
+        await self._forget([name for name in names if name not in kept])
+        return kept
 
     async def names(self) -> AsyncIterator[tuple[str, int]]:
         """See `earshot.ports.Storage.names`: with plain sizes, as the objects say themselves."""
@@ -211,6 +238,33 @@ class EncryptedStorage:
                 header = None
             yield name, size if header is None else header.size
 
+    # --- the register -------------------------------------------------------------------------------------------------
+
+    def _enter_new(self, name: str, source: Path) -> None:
+        """Enter an object that will be put from `source`, which is encrypted. Raises OSError."""
+        header = header_of(source)
+        if header is not None and self._register is not None:
+            self._register.enter(self._place, [(name, _wrapped_by(header))])
+
+    async def enter(self, found: Mapping[str, str]) -> None:
+        """Enter objects that are there in the register, if there is one: the fingerprint of the master key of each, or
+        PLAIN. What is deleted meanwhile is left out."""
+        if self._register is None or not found:
+            return
+        await asyncio.to_thread(self._register.enter, self._place, found.items())
+        gone = [name for name in found if not await self.inner.exists(name)]
+        if gone:
+            await self._forget(gone)
+
+    async def _enter_again(self, name: str) -> None:
+        """Enter an object as it lies there; not one that cannot be read."""
+        with suppress(OSError):
+            await self.enter({name: await self.wrapped_by(name)})
+
+    async def _forget(self, names: Sequence[str]) -> None:
+        if self._register is not None:
+            await asyncio.to_thread(self._register.forget, self._place, names)
+
     # --- keys ---------------------------------------------------------------------------------------------------------
 
     async def wrapped_by(self, name: str) -> str:
@@ -219,9 +273,7 @@ class EncryptedStorage:
         Raises FileNotFoundError, KeyDestroyed, Altered.
         """
         header = await self._header(name)
-        if header is None:
-            return ""
-        return wrapped_by(next((slot for slot in header.slots if any(slot)), b""))
+        return PLAIN if header is None else _wrapped_by(header)
 
     async def key_problem(self, name: str) -> str:
         """What is wrong with the key of an object that can be read: a sentence, empty if nothing is."""
@@ -239,7 +291,10 @@ class EncryptedStorage:
             return False
         path = self.inner.local_path(name)
         if path is not None:
-            return await asyncio.to_thread(rewrap, path, self._keyring)
+            done = await asyncio.to_thread(rewrap, path, self._keyring)
+            if done:
+                await self._enter_again(name)
+            return done
         if await self.wrapped_by(name) == self._keyring.current and not header.problem(self._keyring):
             return False
         return await self._put_rewrapped(name, header, work)
@@ -255,6 +310,10 @@ class EncryptedStorage:
         finally:
             await asyncio.to_thread(discard, copy)
         return True
+
+
+def _wrapped_by(header: Header) -> str:
+    return wrapped_by(next((slot for slot in header.slots if any(slot)), b""))
 
 
 def _destroy(paths: Mapping[str, Path]) -> dict[str, str]:

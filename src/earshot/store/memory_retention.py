@@ -182,12 +182,6 @@ class MemoryRetention:
         self._copies.append(made)
         return True
 
-    async def stale_copies(self, limit: int) -> list[tuple[Copy, Due]]:
-        """See `RetentionStore.stale_copies`."""
-        self._store._answer()
-        pairs = [(one, self._due(self._kept[one.record_id])) for one in self._copies]
-        return [(copy, due) for copy, due in pairs if copy.audio_sha256 != due.audio_sha256][:limit]
-
     async def copy_renewed(self, copy: Copy, audio_sha256: str) -> None:
         """See `RetentionStore.copy_renewed`."""
         self._store._answer()

@@ -33,6 +33,7 @@ LINKS: Final = (
     Link("/", "Now"),
     Link("/recordings", "Recordings", (SEARCH,)),
     Link("/calls", "Calls", (SYSTEM_STATUS,)),
+    Link("/system", "System", (SYSTEM_STATUS,)),
     Link("/screens", "Screens", (SEARCH,)),
     Link("/schedules", "Schedules", (SCHEDULING,)),
     Link("/holds", "Holds", (LEGAL_HOLD,)),

@@ -43,12 +43,6 @@ OLDEST = Query(
     .order_by(R.recording_time, R.ident)
     .limit(bindparam("count"))
 )
-STALE = Query(
-    sa.select(*KEPT, *MEDIA, COPIES.c.object_name, COPIES.c.audio_hash)
-    .select_from(KEPT_MEDIA.join(COPIES, COPIES.c.recording == R.ident))
-    .where(COPIES.c.audio_hash != R.audio_hash)
-    .limit(bindparam("count"))
-)
 MARK = Query(sa.select(MARKS.c.value).where(MARKS.c.name == bindparam("name")))
 
 
@@ -225,11 +219,6 @@ class SqlRetention(Holds, Removals):
                 return False
             await connection.execute(sa.insert(COPIES).values(columns))
         return True
-
-    async def stale_copies(self, limit: int) -> list[tuple[Copy, Due]]:
-        """See `RetentionStore.stale_copies`."""
-        rows = await self._database.read(STALE, count=limit)
-        return [(Copy(record_id=row[0], object_name=row[11], audio_sha256=row[12]), _due(row[:11])) for row in rows]
 
     async def copy_renewed(self, copy: Copy, audio_sha256: str) -> None:
         """See `RetentionStore.copy_renewed`."""

@@ -17,6 +17,7 @@ from earshot.engine.model import Device, State
 from earshot.engine.variables import CallVariables
 from earshot.errors import BadInput
 from earshot.ports import NotFound, NotUnique
+from earshot.ports.encryption import EncryptionView
 from earshot.protocol.results import INVALID_FORMAT
 from earshot.web.rest.desk import Desk, value_in, who
 from earshot.web.rest.frame import route
@@ -108,6 +109,24 @@ class TermIn(In):
     term: Text
 
 
+class EncryptionOut(Out):
+    """Encryption at rest. Master keys are named by their fingerprints; `older` are still accepted.
+
+    Objects are recordings, copies and screen videos; `counted` is false while older ones are still looked through.
+    `refused` counts reads of a plain file that lay where an encrypted one was put.
+    """
+
+    on: bool
+    master_key: str
+    older: list[str]
+    objects_current_key: int
+    objects_older_keys: int
+    objects_plain: int
+    counted: bool
+    refused: int
+    troubles: list[str]
+
+
 class SystemOut(Out):
     """The machine and the recorder. `refuses_new_calls` is a RESULTTYPE, empty while calls are taken."""
 
@@ -122,6 +141,7 @@ class SystemOut(Out):
     calls: int
     refuses_new_calls: str
     notices: list[str]
+    encryption: EncryptionOut
 
 
 class System:
@@ -243,6 +263,7 @@ class System:
             calls=sum(call.phase == "open" for link in links for call in link.state.calls.values()),
             refuses_new_calls=next((why for link in links if (why := link.refuses_new_calls())), ""),
             notices=list(live.notices),
+            encryption=_encryption(await self._desk.context.encryption.look()),
         )
 
     def _shows(self, actor: Actor, device_id: str, alias: str, last: CallVariables | Variables | None) -> bool:
@@ -282,6 +303,20 @@ class System:
             last_started_at=time(device.last_started_us / 1e6),
             last_stopped_at=time((device.last_stopped_us or 0) / 1e6),
         )
+
+
+def _encryption(view: EncryptionView) -> EncryptionOut:
+    return EncryptionOut(
+        on=view.is_on,
+        master_key=view.master_key,
+        older=list(view.older),
+        objects_current_key=view.under_current_key,
+        objects_older_keys=view.under_older_keys,
+        objects_plain=view.plain,
+        counted=view.is_counted,
+        refused=view.refused,
+        troubles=list(view.troubles),
+    )
 
 
 def _terms(terms: dict[str, str]) -> Listed[Term]:
