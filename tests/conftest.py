@@ -1,15 +1,29 @@
 """What every test shares. Servers of tests live in tests/servers.py."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.servers import LiveServer, Speaker, in_process, running
 
+if TYPE_CHECKING:
+    from tests.object_store import ObjectStore
+
 # Timing is measured by benchmarks, never by tests: a slow machine is no failure.
 settings.register_profile("earshot", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("earshot")
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator["ObjectStore"]:
+    """A server that speaks S3; it is slow to load, and only who asks for it does."""
+    from tests.object_store import ObjectStore
+
+    store = ObjectStore()
+    yield store
+    store.stop()
 
 
 @pytest.fixture

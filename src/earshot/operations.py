@@ -6,7 +6,6 @@ Each opens what it needs and closes it again.
 import asyncio
 import signal
 from dataclasses import replace
-from pathlib import Path
 
 from earshot.actor import SYSTEM
 from earshot.api.audit_trail import RecordedTrail
@@ -23,7 +22,7 @@ from earshot.premises import (
     database_of,
     keyring_of,
     ledger_signer,
-    media_at,
+    object_access,
     object_keys,
     recordings_in,
 )
@@ -32,6 +31,7 @@ from earshot.simulate.options import SimulateOptions, Summary
 from earshot.storage.keys import LEDGER_KEY
 from earshot.storage.leaf_log import LOG_NAME
 from earshot.storage.placed import PlacedStorage
+from earshot.storage.places import Places
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
@@ -87,10 +87,9 @@ async def check_data(settings: Settings) -> list[str]:
         screens, kept = SqlScreens(database), SqlRetention(database)
         keyring = keyring_of(settings)
         register = object_keys(folders)
-        storage = PlacedStorage(
-            recordings_in(folders, keyring, register), lambda root: media_at(root, keyring, register)
-        )
-        storage.know({one.number: Path(one.destination) for one in await kept.actions() if one.destination})
+        places = Places(keyring, register, object_access(settings))
+        storage = PlacedStorage(recordings_in(folders, keyring, register), places)
+        storage.know({one.number: one.destination for one in await kept.actions() if one.destination})
         found = check(
             folders.journal,
             store,
