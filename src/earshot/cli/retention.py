@@ -183,7 +183,11 @@ def add_action(
     async def work() -> None:
         async with _opened(settings) as here:
             wanted = ArchiveAction(name=name, kind=known, destination=destination, next_action=then, days=days)
-            typer.echo(f"archive action {(await here.desk.add_action(OPERATOR, wanted)).number}")
+            try:
+                made = await here.desk.add_action(OPERATOR, wanted)
+            except OSError as failure:
+                raise typer.BadParameter(f"the destination cannot be used: {failure}") from None
+            typer.echo(f"archive action {made.number}")
 
     run(work())
 

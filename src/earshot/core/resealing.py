@@ -170,7 +170,7 @@ class Resealing:
         fetched = self._work / f"blackout-source-{media.record_id}"
         with create(fetched, self._keyring, name_at_place(media.object_name)) as file:
             async for chunk in self._storage.read(media.object_name):
-                file.write(chunk)
+                await asyncio.to_thread(file.write, chunk)
         return fetched
 
 

@@ -83,7 +83,11 @@ ANSWERS: Final = (
     ),
     Answer(pattern="kind: Connect", sentence="{where} cannot be reached", number=errno.ECONNREFUSED, kind=Silent),
     Answer(pattern="builder error", sentence="{where} is reached by http only: see s3_allow_http", kind=Silent),
-    Answer(pattern="status code: 30\\d", sentence="{where} is in another region: see s3_region"),
+    Answer(pattern="status code: 30\\d|redirect", sentence="{where} is in another region: see s3_region"),
+    Answer(
+        pattern="invalid path",
+        sentence="{where} holds objects that are none of ours, with names that cannot be: use a prefix of our own",
+    ),
 )
 """The first that fits is what it means."""
 UNKNOWN: Final = Answer(pattern="", sentence="{where} did not do it")
@@ -100,13 +104,15 @@ def said(failure: Exception, where: str, name: str, *, may_be_missing: bool) -> 
     if isinstance(failure, FileNotFoundError) and may_be_missing and "NoSuchBucket" not in text:
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
     meant = next((one for one in ANSWERS if re.search(one.pattern, text)), UNKNOWN)
-    return meant.kind(meant.number, meant.sentence.format(where=where) + _quoted(text))
+    return meant.kind(meant.number, meant.sentence.format(where=where) + _quoted(text, meant))
 
 
-def _quoted(text: str) -> str:
-    """The code and message of the store, if it gave any, else what the library says about the request's end."""
+def _quoted(text: str, meant: Answer) -> str:
+    """The code and message of the store, if it gave any, else what the library says where nothing is known."""
     parts = (re.search(f"<{part}>([^<]{{1,200}})</{part}>", text) for part in ("Code", "Message"))
     found = [part[1] for part in parts if part is not None]
     if not found and (status := re.search(r"status code: (\d+ [A-Za-z ]*)", text)):
         found = [status[1].strip()]
+    if not found and meant is UNKNOWN:
+        found = [text.partition("\n")[0].rpartition(" - ")[2].partition("<")[0].strip()[:200]]
     return f" ({': '.join(found)})" if found else ""

@@ -92,6 +92,7 @@ class BucketPlace:
         """See `Place.prepare`."""
         await self._objects.try_out()
         await self._objects.write(MARKER, b"An archive of Earshot.\n")
+        await self.look(anew=True)
 
     async def look(self, *, anew: bool = False) -> None:
         """See `Place.look`."""
