@@ -9,7 +9,7 @@ from earshot.config import load
 from earshot.errors import ConfigurationError
 from earshot.premises import object_access
 
-KEY = {"s3_access_key": "key", "s3_secret_key": "a-secret-that-nobody-reads"}
+KEY: dict[str, Any] = {"s3_access_key": "key", "s3_secret_key": "a-secret-that-nobody-reads"}
 
 
 @pytest.mark.parametrize(
