@@ -30,6 +30,7 @@ from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
 from earshot.storage.keys import LEDGER_KEY
 from earshot.storage.leaf_log import LOG_NAME
+from earshot.storage.object_keys import ObjectKeys
 from earshot.storage.placed import PlacedStorage
 from earshot.storage.places import Places
 from earshot.store.database import Database
@@ -81,28 +82,35 @@ async def check_data(settings: Settings) -> list[str]:
     except ConfigurationError:
         running = True
     database = database_of(settings)
-    store = SqlStore(database, SystemClock())
+    store, register = SqlStore(database, SystemClock()), object_keys(folders)
     await store.open()
     try:
         screens, kept = SqlScreens(database), SqlRetention(database)
-        keyring = keyring_of(settings)
-        register = object_keys(folders)
-        places = Places(keyring, register, object_access(settings))
-        storage = PlacedStorage(recordings_in(folders, keyring, register), places)
-        storage.know({one.number: one.destination for one in await kept.actions() if one.destination})
         found = check(
             folders.journal,
             store,
-            storage,
+            await storage_of(settings, database, register),
             running=running,
             screens=screens,
             ledger=ledger_evidence(settings, database),
             retention=RetentionEvidence(kept=kept, audit=SqlAudit(database), screens=SqlScreenRetention(database)),
-            keyring=keyring,
+            keyring=keyring_of(settings),
         )
         return [problem async for problem in found]
     finally:
+        register.close()
         await store.close()
+
+
+async def storage_of(settings: Settings, database: Database, register: ObjectKeys) -> PlacedStorage:
+    """What was recorded, wherever it lies: in the data folder, and in archives. Raises ConfigurationError,
+    StoreUnavailable."""
+    keyring = keyring_of(settings)
+    places = Places(keyring, register, object_access(settings))
+    storage = PlacedStorage(recordings_in(Folders(settings.data_dir), keyring, register), places)
+    actions = await SqlRetention(database).actions()
+    storage.know({one.number: one.destination for one in actions if one.destination})
+    return storage
 
 
 def ledger_evidence(settings: Settings, database: Database) -> LedgerEvidence:

@@ -173,7 +173,7 @@ async def test_a_plain_file_in_its_place_is_refused_and_everybody_sees_it(encryp
         (problem,) = await check_data(settings_of(server))
         assert path.name in problem and "replaced by another file" in problem
         page = (await http.get("/system")).text
-        assert "reads refused" in page and fingerprint(current) in page and path.name in page
+        assert "Replaced by plain files" in page and fingerprint(current) in page and path.name in page
         found = [line for line in (await server.figures()).splitlines() if line.startswith("earshot_objects_refused")]
         assert found and float(found[0].split()[1]) >= 6
 

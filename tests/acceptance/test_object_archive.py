@@ -14,6 +14,7 @@ from tests.faults.evidence import until_rows
 from tests.object_store import SECRET_KEY, TestedBucket
 from tests.rest.asking import Desk, a_desk
 
+from earshot.cli.ledger import opened_ledger
 from earshot.operations import check_data
 from earshot.ports import SealedRecording
 from earshot.storage.places import MARKER
@@ -120,6 +121,10 @@ async def test_a_recording_is_carried_played_blacked_out_and_deleted(
 async def what_the_check_says(desk: Desk, bucket: TestedBucket, path: str) -> None:
     """Of an object that is as it was put, of one that was altered, and of an archive that is away."""
     assert await check_data(desk.inside.settings) == []
+    async with opened_ledger(desk.inside.settings) as ledger:
+        sealed = await now_of(desk)
+        media = b"".join([chunk async for chunk in ledger.storage.read(sealed.object_name)])
+        assert hashlib.sha256(media).hexdigest() == sealed.audio_sha256, "earshot verify finds it"
     content = bucket.content()
     bucket.raw.put(path, content[path][:3000] + bytes([content[path][3000] ^ 1]) + content[path][3001:])
     (problem,) = await check_data(desk.inside.settings)

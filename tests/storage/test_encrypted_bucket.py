@@ -1,5 +1,6 @@
 """Encrypted objects in an object store, where nothing is changed in place: keys are changed by putting them anew."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ def bucket(object_store: ObjectStore) -> TestedBucket:
     return object_store.made()
 
 
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[ObjectKeys]:
+    made = ObjectKeys(tmp_path / "keys" / "objects")
+    yield made
+    made.close()
+
+
 def place_of(bucket: TestedBucket, keyring: Keyring | None, register: ObjectKeys | None = None) -> Place:
     return Places(keyring, register, bucket.store.access).at(bucket.destination)
 
@@ -37,8 +45,9 @@ async def whole(place: Place, name: str) -> bytes:
     return b"".join([chunk async for chunk in place.storage.read(name)])
 
 
-async def test_the_master_key_is_changed_beside_readers(bucket: TestedBucket, tmp_path: Path) -> None:
-    register = ObjectKeys(tmp_path / "keys" / "objects")
+async def test_the_master_key_is_changed_beside_readers(
+    bucket: TestedBucket, register: ObjectKeys, tmp_path: Path
+) -> None:
     old = place_of(bucket, OLD, register)
     await old.prepare()
     for name in ("day/a", "day/b", "day/c"):
@@ -92,8 +101,9 @@ async def test_an_archive_that_is_away_keeps_the_old_key_needed(bucket: TestedBu
     assert problem.startswith(f"archive 2: {bucket.destination} has no .earshot-archive")
 
 
-async def test_a_plain_object_in_the_place_of_an_encrypted_one_is_refused(bucket: TestedBucket, tmp_path: Path) -> None:
-    register = ObjectKeys(tmp_path / "keys" / "objects")
+async def test_a_plain_object_in_the_place_of_an_encrypted_one_is_refused(
+    bucket: TestedBucket, register: ObjectKeys, tmp_path: Path
+) -> None:
     place = place_of(bucket, OLD, register)
     await put(place, tmp_path, "a")
     bucket.raw.put("of/earshot/a", b"RIFF and so on")

@@ -119,11 +119,10 @@ async def _on(
 ) -> Found:
     """Do `work` on the keys of the data folder and of every archive; `noted` is what the audit trail calls it."""
     folders, clock, database = Folders(settings.data_dir), SystemClock(), database_of(settings)
-    store = SqlStore(database, clock)
+    store, register = SqlStore(database, clock), object_keys(folders)
     await store.open()
     try:
         actions = await SqlRetention(database).actions()
-        register = object_keys(folders)
         places = Places(keyring, register, object_access(settings), clock)
         found_at = {f"archive {one.number}": places.at(one.destination) for one in actions if one.destination}
         found_at[""] = places.at(str(folders.recordings.absolute()))
@@ -135,6 +134,7 @@ async def _on(
             await trail.note(OPERATOR, noted, f"master key {keyring.current}", problems=str(left))
         return found
     finally:
+        register.close()
         await store.close()
 
 
