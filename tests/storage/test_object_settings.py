@@ -8,6 +8,7 @@ import pytest
 from earshot.config import load
 from earshot.errors import ConfigurationError
 from earshot.premises import object_access
+from earshot.storage.objects import Bucket, opened
 
 KEY: dict[str, Any] = {"s3_access_key": "key", "s3_secret_key": "a-secret-that-nobody-reads"}
 
@@ -48,6 +49,14 @@ def test_what_is_taken(endpoint: str, given: dict[str, Any], plain: bool) -> Non
     access = object_access(settings)
     assert (access.endpoint, access.allow_http, access.secret_key) == (endpoint, plain, KEY["s3_secret_key"])
     assert KEY["s3_secret_key"] not in repr(settings) + repr(access)
+
+
+def test_where_the_bucket_is_said() -> None:
+    for path_style, endpoint in ((True, "https://minio:9000"), (False, "https://attic.minio:9000")):
+        access = object_access(load(s3_endpoint="https://minio:9000/", s3_path_style=path_style, **KEY))
+        config = opened(Bucket("attic", "of"), access).config
+        assert config["endpoint"] == endpoint
+        assert str(config["virtual_hosted_style_request"]).lower() == str(not path_style).lower()
 
 
 def test_authorities(tmp_path: Path) -> None:

@@ -119,14 +119,16 @@ class Resealing:
         try:
             source = await self._source(media)
             name = name_at_place(media.object_name)
-            done = await asyncio.to_thread(silence_wav, source, target, hidden, self._keyring, name)
+            try:
+                done = await asyncio.to_thread(silence_wav, source, target, hidden, self._keyring, name)
+            finally:
+                if source.parent == self._work:
+                    await asyncio.to_thread(discard, source)
         except FileNotFoundError:
             if await self._is_there(media):
                 raise
             log.warning("blackout_found_no_media", recording=media.record_id, object=media.object_name)
             return False
-        if source.parent == self._work:
-            await asyncio.to_thread(discard, source)
         await self._storage.put_file(media.object_name, target)
         others = [gap for gap in media.gaps if gap[2] != WHY]
         renewed = Renewed(
@@ -168,9 +170,13 @@ class Resealing:
                 await self._storage.size(media.object_name)
             return local
         fetched = self._work / f"blackout-source-{media.record_id}"
-        with create(fetched, self._keyring, name_at_place(media.object_name)) as file:
-            async for chunk in self._storage.read(media.object_name):
-                await asyncio.to_thread(file.write, chunk)
+        try:
+            with create(fetched, self._keyring, name_at_place(media.object_name)) as file:
+                async for chunk in self._storage.read(media.object_name):
+                    await asyncio.to_thread(file.write, chunk)
+        except BaseException:
+            discard(fetched)
+            raise
         return fetched
 
 
