@@ -3,12 +3,16 @@
 import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 from tests.databases import upgrade_at_once
 from tests.servers import LiveServer, Speaker, in_process, running
+
+if TYPE_CHECKING:
+    from tests.object_store import ObjectStore
 
 # Timing is measured by benchmarks, never by tests: a slow machine is no failure.
 settings.register_profile("earshot", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -45,6 +49,16 @@ def cheap_hashes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("earshot.web.passwords._HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         yield
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator["ObjectStore"]:
+    """A server that speaks S3; it is slow to load, and only who asks for it does."""
+    from tests.object_store import ObjectStore
+
+    store = ObjectStore()
+    yield store
+    store.stop()
 
 
 @pytest.fixture

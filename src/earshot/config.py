@@ -157,6 +157,20 @@ class Settings(BaseSettings):
     retention_clock_jump_h: float = Field(
         168.0, gt=0, description="A clock that runs ahead by more hours than this pauses removal until it is confirmed."
     )
+    s3_endpoint: str = Field("", description="URL of the object store that `s3://` archives are in; empty: AWS.")
+    s3_region: str = Field("", description="Region of its buckets; empty: AWS_REGION, else us-east-1.")
+    s3_access_key: str = Field(
+        "", description="Access key; empty: AWS_ACCESS_KEY_ID and the other variables of AWS, or the machine's role."
+    )
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="Its secret.")
+    s3_path_style: bool = Field(True, description="The bucket is in the path of URLs; else in the host name.")
+    s3_allow_http: bool = Field(
+        False, description="Let `s3_endpoint` be http: on another machine: everybody on the way can read."
+    )
+    s3_ca_file: Path | None = Field(
+        None, description="PEM file of the authority behind its certificate, beside the system's."
+    )
+    s3_timeout_s: float = Field(30.0, gt=0, le=600, description="Seconds that each request to it may take.")
     desktop_away_s: float = Field(90.0, gt=0, description="A desktop agent silent for this long is AWAY.")
     ledger_key: Path | None = Field(
         None, description="PEM file of the Ed25519 key that signs the ledger; empty: made in `data_dir`/keys."
@@ -249,15 +263,23 @@ class Settings(BaseSettings):
             raise ValueError("smtp_password would travel in the clear: set smtp_security to starttls or tls")
         return self
 
+    @model_validator(mode="after")
+    def _s3(self) -> "Settings":
+        if bool(self.s3_access_key) != bool(self.s3_secret_key.get_secret_value()):
+            raise ValueError("s3_access_key and s3_secret_key go together")
+        if not self.s3_endpoint:
+            return self
+        match = re.fullmatch(r"(https?)://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?/?", self.s3_endpoint)
+        if match is None:
+            raise ValueError("s3_endpoint is a URL such as https://minio.example:9000")
+        if match[1] == "http" and not self.s3_allow_http and not _is_loopback(match[2].strip("[]")):
+            raise ValueError("s3_endpoint is http: to another machine; use https:, or set s3_allow_http")
+        return self
+
     @property
     def is_loopback(self) -> bool:
         """Whether the listeners can be reached from this machine only."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
 
     @property
     def rtp_range(self) -> tuple[int, int]:
@@ -297,6 +319,15 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def load(file: Path | None = None, **given: Any) -> Settings:

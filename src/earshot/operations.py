@@ -6,7 +6,6 @@ Each opens what it needs and closes it again.
 import asyncio
 import signal
 from dataclasses import replace
-from pathlib import Path
 
 from earshot.actor import SYSTEM
 from earshot.api.audit_trail import RecordedTrail
@@ -23,7 +22,7 @@ from earshot.premises import (
     database_of,
     keyring_of,
     ledger_signer,
-    media_at,
+    object_access,
     object_keys,
     recordings_in,
 )
@@ -31,7 +30,9 @@ from earshot.simulate import command as simulation
 from earshot.simulate.options import SimulateOptions, Summary
 from earshot.storage.keys import LEDGER_KEY
 from earshot.storage.leaf_log import LOG_NAME
+from earshot.storage.object_keys import ObjectKeys
 from earshot.storage.placed import PlacedStorage
+from earshot.storage.places import Places
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
@@ -85,25 +86,31 @@ async def check_data(settings: Settings) -> list[str]:
     await store.open()
     try:
         screens, kept = SqlScreens(database), SqlRetention(database)
-        keyring = keyring_of(settings)
-        storage = PlacedStorage(
-            recordings_in(folders, keyring, register), lambda root: media_at(root, keyring, register)
-        )
-        storage.know({one.number: Path(one.destination) for one in await kept.actions() if one.destination})
         found = check(
             folders.journal,
             store,
-            storage,
+            await storage_of(settings, database, register),
             running=running,
             screens=screens,
             ledger=ledger_evidence(settings, database),
             retention=RetentionEvidence(kept=kept, audit=SqlAudit(database), screens=SqlScreenRetention(database)),
-            keyring=keyring,
+            keyring=keyring_of(settings),
         )
         return [problem async for problem in found]
     finally:
         register.close()
         await store.close()
+
+
+async def storage_of(settings: Settings, database: Database, register: ObjectKeys) -> PlacedStorage:
+    """What was recorded, wherever it lies: in the data folder, and in archives. Raises ConfigurationError,
+    StoreUnavailable."""
+    keyring = keyring_of(settings)
+    places = Places(keyring, register, object_access(settings))
+    storage = PlacedStorage(recordings_in(Folders(settings.data_dir), keyring, register), places)
+    actions = await SqlRetention(database).actions()
+    storage.know({one.number: one.destination for one in actions if one.destination})
+    return storage
 
 
 def ledger_evidence(settings: Settings, database: Database) -> LedgerEvidence:

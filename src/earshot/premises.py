@@ -29,6 +29,7 @@ from earshot.storage.keys import LEDGER_KEY, VCON_KEY, ledger_key, vcon_key
 from earshot.storage.local import LocalStorage
 from earshot.storage.object_keys import FILE as OBJECTS
 from earshot.storage.object_keys import ObjectKeys
+from earshot.storage.objects import Bucket, ObjectAccess, opened
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore, database_at
 from earshot.vault.keyring import Keyring
@@ -145,10 +146,27 @@ def object_keys(folders: Folders) -> ObjectKeys:
     return ObjectKeys(folders.keys / OBJECTS)
 
 
-def media_at(root: Path, keyring: Keyring | None, register: ObjectKeys | None = None) -> Storage:
-    """The storage in the folder of an archive, encrypted where there is a keyring."""
-    plain = LocalStorage(root)
-    return plain if keyring is None else EncryptedStorage(plain, keyring, register, str(root))
+def object_access(settings: Settings) -> ObjectAccess:
+    """How the settings have object stores reached. Raises ConfigurationError for a file of authorities that is none."""
+    try:
+        authorities = settings.s3_ca_file.read_bytes() if settings.s3_ca_file is not None else b""
+    except OSError as why:
+        raise ConfigurationError(f"s3_ca_file {settings.s3_ca_file} cannot be read: {why.strerror}") from None
+    access = ObjectAccess(
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        path_style=settings.s3_path_style,
+        allow_http=settings.s3_allow_http or settings.s3_endpoint.startswith("http:"),
+        ca=authorities,
+        timeout_s=settings.s3_timeout_s,
+    )
+    try:
+        opened(Bucket("bucket"), access)
+    except ValueError as why:
+        raise ConfigurationError(f"the settings s3_... cannot be used: {why}") from None
+    return access
 
 
 def recordings_in(folders: Folders, keyring: Keyring | None, register: ObjectKeys | None = None) -> Storage:

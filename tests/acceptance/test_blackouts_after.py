@@ -196,7 +196,7 @@ class Archive:
         action = ArchiveAction(name="Cellar", kind=kind, destination=str(self.folder))
         self.number = (await desk.add_action(SYSTEM, action)).number
         assert isinstance(self.storage, PlacedStorage)
-        self.storage.know({self.number: self.folder})
+        self.storage.know({self.number: str(self.folder)})
         before = await a_recording(self.server)
         row = await self.inside.store.recording(1)
         assert row is not None

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from earshot.cli import cli
 from earshot.core.rewrapping import MasterKeys
-from earshot.premises import Folders, data_dir_lock, media_at
+from earshot.premises import Folders, data_dir_lock, recordings_in
+from earshot.storage.places import Places
 from earshot.vault.keyring import Keyring
 from earshot.vault.master import from_file
 from earshot.vault.register import REGISTER, enter, registered
@@ -54,7 +55,7 @@ def key(earshot: Earshot, path: Path) -> Keyring:
 
 
 async def fill(data: Path, keyring: Keyring | None, count: int, called: str = "call") -> None:
-    storage = media_at(data / "recordings", keyring)
+    storage = recordings_in(Folders(data), keyring)
     for number in range(count):
         source = data / "source"
         source.write_bytes(f"{called} {number}".encode())
@@ -62,7 +63,7 @@ async def fill(data: Path, keyring: Keyring | None, count: int, called: str = "c
 
 
 async def read(data: Path, keyring: Keyring, name: str) -> bytes:
-    return b"".join([chunk async for chunk in media_at(data / "recordings", keyring).read(name)])
+    return b"".join([chunk async for chunk in recordings_in(Folders(data), keyring).read(name)])
 
 
 def test_a_new_key_replaces_none(earshot: Earshot, tmp_path: Path) -> None:
@@ -88,7 +89,9 @@ def test_a_rotation_that_was_killed_goes_on(earshot: Earshot, data: Path, tmp_pa
             raise Killed
 
     with pytest.raises(Killed):
-        asyncio.run(MasterKeys(both, folders.journal, {"": folders.recordings}, folders.work).rotate(killed))
+        asyncio.run(
+            MasterKeys(both, folders.journal, {"": Places().at(str(folders.recordings))}, folders.work).rotate(killed)
+        )
     shown = earshot("key", "status", master_key_file=tmp_path / "b.key", master_keys_old=old)
     left = int(next(line for line in shown.splitlines() if first.current in line).split()[4])
     assert 0 < left <= COUNT // 2, shown

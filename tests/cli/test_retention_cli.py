@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.contracts.test_retention_contract import Pair
@@ -15,6 +16,9 @@ from earshot.ports.retention import Defaults
 from earshot.store.sql import SqlStore, database_at
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.retention import SqlRetention
+
+if TYPE_CHECKING:
+    from tests.object_store import ObjectStore
 
 Earshot = Callable[..., str]
 
@@ -95,6 +99,24 @@ def test_a_recording_is_deleted_and_listed(earshot: Earshot, url: str) -> None:
     assert (entry.act, entry.subject, entry.actor) == ("deleted", "recording 2", "command line")
     earshot("delete", "2", "--reason", "again", fails=True)
     earshot("delete", "1", "--reason", " ", fails=True)
+
+
+def test_an_archive_action_to_object_storage(
+    earshot: Earshot, url: str, object_store: "ObjectStore", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = object_store.made()
+    for name, value in object_store.settings.items():
+        monkeypatch.setenv(f"EARSHOT_{name.upper()}", str(value))
+    words = ("retention", "add-action", "Attic", "copy", "--destination")
+    for wrong, sentence in (("s3://nowhere", "there is no bucket"), ("s3://no_where", "is not a bucket")):
+        refused = " ".join(earshot(*words, wrong, fails=True).replace("│", "").split())
+        assert sentence in refused
+    assert earshot(*words, f"{bucket.destination}/") == "archive action 2\n"
+    assert list(bucket.content()) == ["of/earshot/.earshot-archive"]
+    assert f"2  Attic  copy  {bucket.destination}\n" in earshot("retention", "actions")
+    monkeypatch.setenv("EARSHOT_S3_ENDPOINT", "http://minio.example:9000")
+    failed = CliRunner().invoke(cli, ["retention", "actions", "--data-dir", "x"])
+    assert "set s3_allow_http" in str(failed.exception)
 
 
 def test_archive_actions_and_what_is_due(earshot: Earshot, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What every `Storage` must do, run against each of them."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -9,6 +11,7 @@ from earshot.ports import Storage
 from earshot.storage.encrypted import EncryptedStorage
 from earshot.storage.local import LocalStorage
 from earshot.storage.memory import MemoryStorage
+from earshot.storage.objects import Bucket, ObjectStorage
 from earshot.vault.keyring import Keyring
 
 WRONG = [
@@ -29,9 +32,29 @@ WRONG = [
 ]
 
 
-@pytest.fixture(params=["memory", "local", "encrypted memory", "encrypted local"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    plain: Storage = MemoryStorage() if "memory" in request.param else LocalStorage(tmp_path / "media")
+def in_memory(request: pytest.FixtureRequest) -> Storage:
+    return MemoryStorage()
+
+
+def in_a_folder(request: pytest.FixtureRequest) -> Storage:
+    return LocalStorage(request.getfixturevalue("tmp_path") / "media")
+
+
+def in_a_bucket(request: pytest.FixtureRequest) -> Storage:
+    store = request.getfixturevalue("object_store")
+    return ObjectStorage(Bucket(store.shared().name, f"of/{uuid4()}"), store.access)
+
+
+KINDS: dict[str, Callable[[pytest.FixtureRequest], Storage]] = {
+    "memory": in_memory,
+    "local": in_a_folder,
+    "objects": in_a_bucket,
+}
+
+
+@pytest.fixture(params=[*KINDS, *(f"encrypted {kind}" for kind in KINDS)])
+def storage(request: pytest.FixtureRequest) -> Storage:
+    plain = KINDS[request.param.split()[-1]](request)
     return EncryptedStorage(plain, Keyring((b"m" * 32,))) if "encrypted" in request.param else plain
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.faults.test_retention_killed import Killed, World
 
 from earshot.ports.retention import ArchiveAction, Cause
-from earshot.storage.placed import prepare
+from earshot.storage.places import prepare
 from earshot.store.sql import database_at
 from earshot.vault import KeyDestroyed
 from earshot.vault.keyring import Keyring

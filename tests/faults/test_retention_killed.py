@@ -18,9 +18,11 @@ from earshot.core.retention import Retention, RetentionSettings, trust_clock
 from earshot.engine.variables import CallVariables
 from earshot.ports import FinishedCall, RecordingFilter, SealedRecording
 from earshot.ports.retention import DAY_S, ArchiveAction, Cause, Defaults, Deletion, Hold
-from earshot.premises import media_at
+from earshot.premises import Folders, recordings_in
 from earshot.storage.local import LocalStorage
-from earshot.storage.placed import PlacedStorage, prepare
+from earshot.storage.objects import ObjectAccess
+from earshot.storage.placed import PlacedStorage
+from earshot.storage.places import Places, prepare
 from earshot.store.database import Database
 from earshot.store.sql import SqlStore, database_at
 from earshot.store.sql.retention import SqlRetention
@@ -47,12 +49,16 @@ class World:
     kill_at: int = -1
     seen: int = 0
     keyring: Keyring | None = None
+    access: ObjectAccess | None = None
 
     def __post_init__(self) -> None:
         self.store = SqlStore(self.database, self.clock)
         self.kept = SqlRetention(self.database)
-        self.main = media_at(self.root / "recordings", self.keyring)
+        self.main = recordings_in(Folders(self.root), self.keyring)
         (self.root / "work").mkdir(exist_ok=True)
+
+    def places(self) -> Places:
+        return Places(self.keyring, access=self.access, clock=self.clock)
 
     def reached(self, step: str) -> None:
         self.steps.append(step)
@@ -61,7 +67,7 @@ class World:
             raise Killed(step)
 
     def process(self, defaults: Defaults | None = None, **settings: float) -> Retention:
-        storage = PlacedStorage(self.main, lambda root: media_at(root, self.keyring))
+        storage = PlacedStorage(self.main, self.places())
 
         async def noting(deletions: Sequence[Deletion]) -> set[int]:
             self.noted += [one.record_id for one in deletions]
@@ -134,9 +140,9 @@ class World:
 
     async def whole(self) -> None:
         """Every row has its media, wherever they lie, and every tombstone is finished."""
-        storage = PlacedStorage(self.main, lambda root: media_at(root, self.keyring))
+        storage = PlacedStorage(self.main, self.places())
         actions = await self.kept.actions()
-        storage.know({one.number: Path(one.destination) for one in actions if one.destination})
+        storage.know({one.number: one.destination for one in actions if one.destination})
         for row in await self.store.recordings(RecordingFilter(), 100):
             media = b"".join([chunk async for chunk in storage.read(row.sealed.object_name)])
             assert hashlib.sha256(media).hexdigest() == row.sealed.audio_sha256

@@ -14,7 +14,8 @@ from earshot.ports import Storage
 from earshot.storage.encrypted import EncryptedStorage
 from earshot.storage.local import LocalStorage
 from earshot.storage.memory import MemoryStorage
-from earshot.storage.placed import PlacedStorage, placed_name, prepare
+from earshot.storage.placed import PlacedStorage, placed_name
+from earshot.storage.places import Places, prepare
 from earshot.vault import Altered, KeyDestroyed, WrongKey
 from earshot.vault.files import create
 from earshot.vault.keyring import Keyring
@@ -144,8 +145,8 @@ async def test_two_objects_that_changed_places_are_found(storage: EncryptedStora
 
 async def test_places_hold_encrypted_objects_under_the_same_name(storage: EncryptedStorage, tmp_path: Path) -> None:
     prepare(tmp_path / "cellar")
-    placed = PlacedStorage(storage, lambda root: EncryptedStorage(LocalStorage(root), FIRST))
-    placed.know({4: tmp_path / "cellar"})
+    placed = PlacedStorage(storage, Places(FIRST))
+    placed.know({4: str(tmp_path / "cellar")})
     name = placed_name(4, NAME)
     await put(placed, tmp_path, NAME, b"sound")
     await put(placed, tmp_path, name, b"sound")
@@ -154,9 +155,7 @@ async def test_places_hold_encrypted_objects_under_the_same_name(storage: Encryp
     assert lies_at == tmp_path / "cellar" / NAME and header_of(lies_at) is not None
     shutil.copyfile(tmp_path / "media" / NAME, lies_at)  # as an administrator would who knows the folders
     assert await whole(placed, name) == b"sound"
-    assert await placed.destroy_keys([NAME, name, "~9/gone"]) == {
-        "~9/gone": "[Errno 19] the place of ~9/gone is not known"
-    }
+    assert await placed.destroy_keys([NAME, name, "~9/gone"]) == {"~9/gone": "the place of ~9/gone is not known"}
     with pytest.raises(KeyDestroyed):
         await whole(placed, name)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from earshot.storage.local import LocalStorage
-from earshot.storage.placed import PlacedStorage, prepare
+from earshot.storage.placed import PlacedStorage
+from earshot.storage.places import prepare
 
 
 async def put(storage: LocalStorage | PlacedStorage, work: Path, name: str) -> None:
@@ -56,7 +57,7 @@ async def test_a_place_that_is_away_keeps_only_its_own(tmp_path: Path) -> None:
     storage = PlacedStorage(LocalStorage(tmp_path / "media"))
     for place in (2, 3):
         prepare(tmp_path / f"{place}")
-    storage.know({place: tmp_path / f"{place}" for place in (2, 3)})
+    storage.know({place: str(tmp_path / f"{place}") for place in (2, 3)})
     names = ["day/1", "~2/day/2", "~3/day/3"]
     for name in names:
         await put(storage, tmp_path / "work", name)

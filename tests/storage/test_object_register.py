@@ -10,7 +10,7 @@ from earshot.ports import Storage
 from earshot.storage.encrypted import EncryptedStorage
 from earshot.storage.local import LocalStorage
 from earshot.storage.object_keys import PLAIN, ObjectKeys
-from earshot.storage.placed import prepare
+from earshot.storage.places import Places, prepare
 from earshot.vault import Altered, VaultError
 from earshot.vault.keyring import Keyring
 
@@ -126,7 +126,8 @@ async def test_a_look_at_everything_makes_up_for_what_is_missing(
     await put(EncryptedStorage(LocalStorage(archive), FIRST), tmp_path, "a")
     assert not register.was_encrypted("", "a") and not register.is_looked_through("")
     folders = {"": tmp_path / "media", "archive 4": archive, "archive 5": tmp_path / "not mounted"}
-    keys = MasterKeys(BOTH, tmp_path / "journal", folders, tmp_path, register)
+    places = {called: Places().at(str(folder)) for called, folder in folders.items()}
+    keys = MasterKeys(BOTH, tmp_path / "journal", places, tmp_path, register)
     found = await keys.look_at_objects()
     assert found.objects == {FIRST.current: 3} and found.plain == 1
     assert register.counts() == {FIRST.current: 3, PLAIN: 1}

@@ -19,6 +19,7 @@ from earshot.media.formats.wav_header import read_wav_info
 from earshot.media.hiding import Holes, holes_in, silenced, silenced_peaks
 from earshot.media.spans import Span
 from earshot.ports import RecordingRow, SealedRecording, Storage
+from earshot.storage.placed import size_read
 
 WAV: Final = "audio/wav"
 HEADER_BYTES: Final = 1 << 16
@@ -79,7 +80,7 @@ async def wav_reply(storage: Storage, row: RecordingRow, file_name: str, *, hear
         media_type=WAV,
         file_name=file_name,
         ranged=source,
-        size=await storage.size(sealed.object_name),
+        size=await size_read(storage, sealed.object_name),
         supports_range=True,
         etag=f"{sealed.audio_sha256} without {spans}",
     )

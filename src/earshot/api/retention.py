@@ -6,7 +6,6 @@ one rule: a hold is looked for by the store, in the transaction that decides the
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from earshot.actor import Actor
 from earshot.api.audit import AuditTrail
@@ -29,7 +28,7 @@ from earshot.ports.retention import (
     RetentionStore,
 )
 from earshot.ports.screen_retention import ScreenRetention
-from earshot.storage.placed import prepare
+from earshot.storage.places import Place, Places
 from earshot.store.fields import NUMBERS
 
 LONGEST_TEXT = 500
@@ -66,6 +65,7 @@ class RetentionDesk:
         audit: Callable[[], AuditTrail],
         remove: Remove,
         screens: ScreenRetention | None = None,
+        places: Places | None = None,
     ) -> None:
         self.kept = kept
         self.screens = screens
@@ -73,6 +73,7 @@ class RetentionDesk:
         self._clock = clock
         self._audit = audit
         self._remove = remove
+        self._places = places or Places()
 
     async def delete(self, actor: Actor, record_id: int, reason: str) -> Deletion:
         """Delete a recording for good. Raises NotAllowed, BadInput without a reason, Held, NotFound (also for one that
@@ -137,21 +138,21 @@ class RetentionDesk:
         await self._audit().note(actor, "lifted", f"hold {number}", reason=said)
 
     async def add_action(self, actor: Actor, action: ArchiveAction) -> ArchiveAction:
-        """Add an archive action; a folder is made and marked as an archive. Raises NotAllowed, BadInput, OSError,
-        StoreUnavailable."""
+        """Add an archive action; a folder is made, and folder or bucket marked as an archive. Raises NotAllowed,
+        BadInput, OSError, StoreUnavailable."""
         _must(actor, ARCHIVE_ADMINISTRATION)
         if action.kind not in ACTION_KINDS:
             raise BadInput(f"an archive action is one of {', '.join(ACTION_KINDS)}")
         if not 0 <= action.days <= LONGEST_DAYS:
             raise BadInput(f"days are 0 to {LONGEST_DAYS}")
-        folder = Path(action.destination) if action.destination else None
-        if (action.kind == "purge") != (folder is None):
+        place = self._place(action.destination)
+        if (action.kind == "purge") != (place is None):
             raise BadInput("move and copy need a destination, and purge has none")
-        if folder is not None and not folder.is_absolute():
-            raise BadInput("the destination is an absolute path")
-        made = replace(action, name=_text(action.name, "a name"))
-        if folder is not None:
-            prepare(folder)
+        made = replace(
+            action, name=_text(action.name, "a name"), destination=place.destination if place is not None else ""
+        )
+        if place is not None:
+            await place.prepare()
         try:
             number = await self.kept.add_action(made)
         except (NotUnique, NotFound) as wrong:
@@ -161,6 +162,12 @@ class RetentionDesk:
             actor, "created", subject, name=made.name, kind=made.kind, destination=made.destination
         )
         return replace(made, number=number)
+
+    def _place(self, destination: str) -> Place | None:
+        try:
+            return self._places.at(destination) if destination else None
+        except ValueError as wrong:
+            raise BadInput(str(wrong)) from None
 
     async def set_action_active(self, actor: Actor, number: int, active: bool) -> bool:
         """Make an archive action active or inactive; False if it was so. Raises NotAllowed, BadInput for Purge,

@@ -17,7 +17,8 @@ from earshot.config import Settings
 from earshot.core.rewrapping import Found, MasterKeys
 from earshot.errors import ConfigurationError
 from earshot.operations import OPERATOR
-from earshot.premises import Folders, data_dir_lock, database_of, keyring_of, object_keys
+from earshot.premises import Folders, data_dir_lock, database_of, keyring_of, object_access, object_keys
+from earshot.storage.places import Places
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.retention import SqlRetention
@@ -122,9 +123,11 @@ async def _on(
     await store.open()
     try:
         actions = await SqlRetention(database).actions()
-        places = {f"archive {one.number}": Path(one.destination) for one in actions if one.destination}
+        places = Places(keyring, register, object_access(settings), clock)
+        found_at = {f"archive {one.number}": places.at(one.destination) for one in actions if one.destination}
+        found_at[""] = places.at(str(folders.recordings.absolute()))
         folders.work.mkdir(parents=True, exist_ok=True)
-        keys = MasterKeys(keyring, folders.journal, {"": folders.recordings, **places}, folders.work, register)
+        keys = MasterKeys(keyring, folders.journal, found_at, folders.work, register)
         found = await work(keys)
         if noted:
             trail, left = RecordedTrail(SqlAudit(database), clock), len(found.problems)

@@ -21,9 +21,10 @@ from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.errors import BadInput, ConfigurationError, EarshotError
 from earshot.ledger.checkpoint import Signer
+from earshot.operations import storage_of
 from earshot.ports import Storage
 from earshot.ports.ledger import LedgerBroken
-from earshot.premises import Folders, database_of, keyring_of, ledger_signer, object_keys, recordings_in
+from earshot.premises import Folders, database_of, ledger_signer, object_keys
 from earshot.storage.leaf_log import FileLeafLog
 from earshot.store.sql import SqlStore
 from earshot.store.sql.ledger import SqlLedgerRows
@@ -68,7 +69,7 @@ async def opened_ledger(settings: Settings) -> AsyncIterator[OpenedLedger]:
             rows=SqlLedgerRows(database, SystemClock()),
             leaves=leaves,
             signer=ledger_signer(settings, make=False),
-            storage=recordings_in(folders, keyring_of(settings), register),
+            storage=await storage_of(settings, database, register),
         )
     finally:
         await leaves.close()

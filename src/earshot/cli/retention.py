@@ -23,7 +23,8 @@ from earshot.errors import BadInput, ConfigurationError
 from earshot.operations import OPERATOR
 from earshot.ports import NotFound, RecordingFilter
 from earshot.ports.retention import ACTION_KINDS, ArchiveAction, Cause, Criteria, Doomed
-from earshot.premises import database_of, local_zone
+from earshot.premises import database_of, local_zone, object_access
+from earshot.storage.places import Places
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.retention import SqlRetention
@@ -58,7 +59,8 @@ async def _opened(settings: Settings) -> AsyncIterator[_Open]:
 
     await database.open()
     try:
-        desk = RetentionDesk(kept, store, clock, lambda: trail, remove)
+        places = Places(access=object_access(settings), clock=clock)
+        desk = RetentionDesk(kept, store, clock, lambda: trail, remove, places=places)
         yield _Open(settings, store, kept, desk, local_zone(settings.time_zone))
     except (BadInput, NotFound, Held) as refusal:
         raise typer.BadParameter(str(refusal)) from None
@@ -166,7 +168,7 @@ def actions(data_dir: DataDir = None, config: ConfigFile = None) -> None:
 def add_action(
     name: Annotated[str, typer.Argument(help="What it is called.")],
     kind: Annotated[str, typer.Argument(help="purge, move or copy.")],
-    destination: Annotated[str, typer.Option(help="Folder of a move or copy, absolute.")] = "",
+    destination: Annotated[str, typer.Option(help="Of a move or copy: absolute folder, or s3://bucket/prefix.")] = "",
     then: Annotated[int, typer.Option(min=0, help="The archive action that follows; 0 for none.")] = 0,
     days: Annotated[int, typer.Option(min=0, help="Days until it follows.")] = 0,
     data_dir: DataDir = None,
@@ -181,7 +183,11 @@ def add_action(
     async def work() -> None:
         async with _opened(settings) as here:
             wanted = ArchiveAction(name=name, kind=known, destination=destination, next_action=then, days=days)
-            typer.echo(f"archive action {(await here.desk.add_action(OPERATOR, wanted)).number}")
+            try:
+                made = await here.desk.add_action(OPERATOR, wanted)
+            except OSError as failure:
+                raise typer.BadParameter(f"the destination cannot be used: {failure}") from None
+            typer.echo(f"archive action {made.number}")
 
     run(work())
 

@@ -15,8 +15,8 @@ from earshot.cli.running import ConfigFile, DataDir, loaded, run
 from earshot.clock import SystemClock
 from earshot.config import Settings
 from earshot.errors import BadInput, ConfigurationError, EarshotError
-from earshot.operations import OPERATOR
-from earshot.premises import Folders, database_of, keyring_of, object_keys, recordings_in, vcon_domain, vcon_signing
+from earshot.operations import OPERATOR, storage_of
+from earshot.premises import Folders, database_of, object_keys, vcon_domain, vcon_signing
 from earshot.store.sql import SqlStore
 from earshot.store.sql.audit import SqlAudit
 
@@ -51,7 +51,7 @@ def vcon(
                 raise EarshotError(f"there is no recording {record_id}")
             desk = VconDesk(
                 store=store,
-                storage=recordings_in(folders, keyring_of(settings), register),
+                storage=await storage_of(settings, database, register),
                 audit=RecordedTrail(SqlAudit(database), clock),
                 clock=clock,
                 public_url=lambda: settings.public_url.rstrip("/"),

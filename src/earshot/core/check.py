@@ -16,6 +16,7 @@ from earshot.journal.check import check as check_journal
 from earshot.journal.recovery import recover
 from earshot.ports import Storage, Store
 from earshot.ports.screens import Screens
+from earshot.storage.away import PlaceAway
 from earshot.vault.keyring import Keyring
 from earshot.vault.overwriting import header_of
 
@@ -83,7 +84,9 @@ async def _media_problem(storage: Storage, name: str, sha256: str, size: int, ke
         async for chunk in storage.read(name):
             digest.update(chunk)
             found += len(chunk)
-    except FileNotFoundError:
+    except FileNotFoundError as why:
+        if isinstance(why.__cause__, PlaceAway):
+            return f"media object {name} cannot be read: {why.__cause__}"
         return f"media object {name} is missing"
     except OSError as why:
         return f"media object {name} cannot be read: {why}"

@@ -169,7 +169,11 @@ class Resealing:
         try:
             source = await self._source(media)
             name = name_at_place(media.object_name)
-            done = await asyncio.to_thread(silence_wav, source, target, hidden, self._keyring, name)
+            try:
+                done = await asyncio.to_thread(silence_wav, source, target, hidden, self._keyring, name)
+            finally:
+                if source.parent == self._work:
+                    await asyncio.to_thread(discard, source)
         except FileNotFoundError:
             if await self._is_there(media):
                 raise
@@ -180,8 +184,6 @@ class Resealing:
                 ) from None
             log.warning("blackout_found_no_media", recording=media.record_id, object=media.object_name)
             return False
-        if source.parent == self._work:
-            await asyncio.to_thread(discard, source)
         await self._storage.put_file(media.object_name, target)
         others = [gap for gap in media.gaps if gap[2] != WHY]
         renewed = Renewed(
@@ -224,9 +226,13 @@ class Resealing:
                 await self._storage.size(media.object_name)
             return local
         fetched = self._work / f"blackout-source-{media.record_id}"
-        with create(fetched, self._keyring, name_at_place(media.object_name)) as file:
-            async for chunk in self._storage.read(media.object_name):
-                file.write(chunk)
+        try:
+            with create(fetched, self._keyring, name_at_place(media.object_name)) as file:
+                async for chunk in self._storage.read(media.object_name):
+                    await asyncio.to_thread(file.write, chunk)
+        except BaseException:
+            discard(fetched)
+            raise
         return fetched
 
 

@@ -7,7 +7,6 @@ A round does all that once; `run` does rounds for ever. Not here: the steps of a
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
 
@@ -72,7 +71,7 @@ class Round:
 
 class Retention:
     """`newest` gives the time of the newest recording, `free` the free bytes of the disk of the recordings, `busy`
-    whether calls are recorded now; `places` is told the folders of moves and copies."""
+    whether calls are recorded now; `places` is told the destinations of moves and copies."""
 
     def __init__(
         self,
@@ -85,7 +84,7 @@ class Retention:
         archiving: Archiving,
         newest: Callable[[], Awaitable[float | None]],
         free: Callable[[], int],
-        places: Callable[[dict[int, Path]], None],
+        places: Callable[[dict[int, str]], None],
         busy: Callable[[], bool] = lambda: True,
         screens: ScreenPurge | None = None,
     ) -> None:
@@ -136,7 +135,7 @@ class Retention:
     async def know_places(self) -> None:
         """Read the archive actions: where media may lie. Raises StoreUnavailable."""
         self._actions = {action.number: action for action in await self._store.actions()}
-        self._places({number: Path(one.destination) for number, one in self._actions.items() if one.destination})
+        self._places({number: one.destination for number, one in self._actions.items() if one.destination})
 
     # --- rounds -------------------------------------------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from earshot.errors import EarshotError
 from earshot.journal.rewrap import rewrap as rewrap_journal
 from earshot.journal.rewrap import wrapped_keys
+from earshot.storage.away import PlaceAway
 from earshot.storage.encrypted import EncryptedStorage
-from earshot.storage.local import LocalStorage
 from earshot.storage.object_keys import ObjectKeys
-from earshot.storage.placed import MARKER
+from earshot.storage.places import MARKER, Place
 from earshot.vault import KeyDestroyed
 from earshot.vault.files import create
 from earshot.vault.keyring import Keyring, wrapped_by
@@ -47,7 +47,7 @@ class Found:
 
 
 class MasterKeys:
-    """The keys of a journal and of the folders with media, by what people call them: the main one, whose name is empty,
+    """The keys of a journal and of the places with media, by what people call them: the main one, whose name is empty,
     and those of archive actions. `work` is a folder for objects that have to be written anew. What is found is entered
     in the `register` of objects. After some objects `rest` times what they took (by the monotonic clock `now`) is left
     to others."""
@@ -56,7 +56,7 @@ class MasterKeys:
         self,
         keyring: Keyring,
         journal: Path,
-        folders: Mapping[str, Path],
+        places: Mapping[str, Place],
         work: Path,
         register: ObjectKeys | None = None,
         rest: float = 0.0,
@@ -67,7 +67,7 @@ class MasterKeys:
         self._rest = rest
         self._now = now
         self._journal = journal
-        self._folders = folders
+        self._places = places
         self._work = work
 
     async def look(self) -> Found:
@@ -83,7 +83,7 @@ class MasterKeys:
     async def look_at_objects(self) -> Found:
         """The same without the journal: every object is looked at, and entered in the register."""
         found = Found()
-        for called, root in self._folders.items():
+        for called, place in self._places.items():
             seen: dict[str, str] = {}
 
             async def one(storage: EncryptedStorage, name: str, seen: dict[str, str] = seen) -> None:
@@ -95,11 +95,11 @@ class MasterKeys:
                     seen.clear()
                     await storage.enter(some)
 
-            storage = self._storage(called, root)
-            if await self._each_in(called, storage, root, one, found):
+            storage = self._storage(called, place)
+            if await self._each_in(called, storage, place, one, found):
                 await storage.enter(seen)
                 if self._register is not None:
-                    await asyncio.to_thread(self._register.looked_through, _place(called, root))
+                    await asyncio.to_thread(self._register.looked_through, _called(called, place))
         return found
 
     async def rotate(self, told: Callable[[int], None] = lambda _: None) -> Found:
@@ -154,24 +154,27 @@ class MasterKeys:
         found: Found,
         abreast: int = ABREAST,
     ) -> None:
-        """Do `work` for every object of every folder; what is gone meanwhile is left out."""
-        for called, root in self._folders.items():
-            await self._each_in(called, self._storage(called, root), root, work, found, abreast)
+        """Do `work` for every object of every place; what is gone meanwhile is left out."""
+        for called, place in self._places.items():
+            await self._each_in(called, self._storage(called, place), place, work, found, abreast)
 
-    def _storage(self, called: str, root: Path) -> EncryptedStorage:
-        return EncryptedStorage(LocalStorage(root), self._keyring, self._register, _place(called, root))
+    def _storage(self, called: str, place: Place) -> EncryptedStorage:
+        return EncryptedStorage(place.plain, self._keyring, self._register, _called(called, place))
 
     async def _each_in(
-        self, called: str, storage: EncryptedStorage, root: Path, work: Work, found: Found, abreast: int = ABREAST
+        self, called: str, storage: EncryptedStorage, place: Place, work: Work, found: Found, abreast: int = ABREAST
     ) -> bool:
-        """The same for one folder; False for one that is not there now."""
-        if called and not (root / MARKER).is_file():
-            found.problems.append(f"{called}: {root} is not there now")
+        """The same for one place; False for one that is not there now."""
+        try:
+            if called:
+                await place.look(anew=True)
+            async for names in _batches(storage.inner.names(), abreast):
+                began = self._now()
+                await _all(self._one(work, storage, called, name, found) for name in names)
+                await asyncio.sleep((self._now() - began) * self._rest)
+        except PlaceAway as away:
+            found.problems.append(f"{called}: {away}")
             return False
-        async for names in _batches(storage.inner.names(), abreast):
-            began = self._now()
-            await _all(self._one(work, storage, called, name, found) for name in names)
-            await asyncio.sleep((self._now() - began) * self._rest)
         return True
 
     async def _one(
@@ -200,9 +203,9 @@ async def _all(work: Iterable[Awaitable[None]]) -> None:
             raise done
 
 
-def _place(called: str, root: Path) -> str:
-    """What the register calls a folder."""
-    return str(root) if called else ""
+def _called(called: str, place: Place) -> str:
+    """What the register calls a place."""
+    return place.destination if called else ""
 
 
 async def _batches(names: AsyncIterator[tuple[str, int]], size: int) -> AsyncIterator[Sequence[str]]:

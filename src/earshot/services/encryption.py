@@ -5,9 +5,9 @@ here stops recording, and no figure is worth a walk through the storage.
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
 
@@ -15,8 +15,9 @@ from earshot.api.metrics import Gauge
 from earshot.core.rewrapping import MasterKeys
 from earshot.errors import ConfigurationError, EarshotError
 from earshot.ports.encryption import EncryptionView
-from earshot.premises import keyring_of
+from earshot.premises import keyring_of, object_access
 from earshot.services import House
+from earshot.storage.places import Place, Places
 from earshot.store.sql.retention import SqlRetention
 from earshot.vault import VaultError
 from earshot.vault.keyring import Keyring
@@ -107,15 +108,14 @@ class EncryptionWatch:
                 await self.try_key()
                 tried_at = self._house.clock.monotonic()
 
-    async def look_through(self, archives: dict[str, Path]) -> None:
-        """Enter what was there before there was a register, folder by folder, each once for ever."""
+    async def look_through(self, places: Mapping[str, Place]) -> None:
+        """Enter what was there before there was a register, place by place, each once for ever."""
         house, register = self._house, self._house.objects
-        folders = {"": house.folders.recordings, **archives}
         try:
             left = {
-                called: root
-                for called, root in folders.items()
-                if not await asyncio.to_thread(register.is_looked_through, str(root) if called else "")
+                called: place
+                for called, place in places.items()
+                if not await asyncio.to_thread(register.is_looked_through, place.destination if called else "")
             }
             keys = MasterKeys(
                 self._keyring,
@@ -172,7 +172,9 @@ async def start(house: House, undo: AsyncExitStack) -> None:
 
     async def begin() -> None:
         actions = await SqlRetention(house.database).actions()
-        archives = {f"archive {one.number}": Path(one.destination) for one in actions if one.destination}
+        places = Places(keyring, house.objects, object_access(house.settings), house.clock)
+        archives = {f"archive {one.number}": places.at(one.destination) for one in actions if one.destination}
+        archives[""] = places.at(str(house.folders.recordings.absolute()))
         house.spawner.spawn("encryption-register", watch.look_through(archives))
 
     house.on_open.append(begin)

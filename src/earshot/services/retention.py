@@ -23,9 +23,10 @@ from earshot.core.screen_retention import ScreenPurge
 from earshot.ports import FinishedCall, RecordingFilter, Store
 from earshot.ports.audit import AuditEntry, AuditFilter, AuditLog
 from earshot.ports.retention import PERSON, Defaults, Deletion
-from earshot.premises import media_at
+from earshot.premises import object_access
 from earshot.services import House
 from earshot.storage.placed import PlacedStorage
+from earshot.storage.places import Places
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.retention import SqlRetention
 from earshot.store.sql.screen_retention import SqlScreenRetention
@@ -143,7 +144,8 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     """Hang it in. It runs when the store has opened."""
     kept, clock = SqlRetention(house.database), house.clock
     keyring = house.keyring
-    storage = PlacedStorage(house.storage, lambda root: media_at(root, keyring, house.objects))
+    places = Places(keyring, house.objects, object_access(house.settings), clock)
+    storage = PlacedStorage(house.storage, places)
     house.storage = house.context.storage = storage
     steps = Steps(house, SqlAudit(house.database))
     removal = Removal(
@@ -172,7 +174,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         busy=lambda: bool(house.recorder.state.sessions),
         screens=ScreenPurge(screens_kept, clock, screen_removal),
     )
-    desk = RetentionDesk(kept, house.store, clock, lambda: house.context.audit, retention.remove, screens_kept)
+    desk = RetentionDesk(kept, house.store, clock, lambda: house.context.audit, retention.remove, screens_kept, places)
     house.context.retention = desk
 
     def stored(finished: FinishedCall, record_ids: tuple[int, ...]) -> None:

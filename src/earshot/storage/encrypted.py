@@ -11,7 +11,8 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import cast
+from tempfile import mkstemp
+from typing import Protocol, cast, runtime_checkable
 
 import structlog
 
@@ -42,6 +43,19 @@ CHUNKS_AT_ONCE = 4
 COPY_BYTES = 1 << 20
 ON_THE_WAY = ".encrypted"
 """The ending of a file that is being encrypted, beside the one it is made of."""
+
+
+@runtime_checkable
+class Exchanging(Protocol):
+    """What a storage does besides where others may replace an object while it is put anew."""
+
+    async def version(self, name: str) -> str:
+        """What tells the object from all that it was and will be. Raises FileNotFoundError."""
+        ...
+
+    async def put_instead(self, name: str, source: Path, version: str) -> bool:
+        """Put `source` in the place of the object that is `version`; False if that is not there any more."""
+        ...
 
 
 class EncryptedStorage:
@@ -297,19 +311,33 @@ class EncryptedStorage:
             return done
         if await self.wrapped_by(name) == self._keyring.current and not header.problem(self._keyring):
             return False
-        return await self._put_rewrapped(name, header, work)
+        return await self._put_rewrapped(name, work)
 
-    async def _put_rewrapped(self, name: str, header: Header, work: Path) -> bool:
-        copy = work / f"rewrapped-{os.getpid()}{ON_THE_WAY}"
+    async def _put_rewrapped(self, name: str, work: Path) -> bool:
+        """What was deleted or replaced meanwhile stays as it is, where the storage can tell."""
+        inner = self.inner if isinstance(self.inner, Exchanging) else None
+        version = await inner.version(name) if inner is not None else ""
+        handle, made = await asyncio.to_thread(mkstemp, ON_THE_WAY, "rewrapped-", work)
+        copy = Path(made)
         try:
-            with await asyncio.to_thread(copy.open, "w+b", 0) as file:
+            with await asyncio.to_thread(open, handle, "w+b", 0) as file:
                 async for piece in self.inner.read(name):
                     await asyncio.to_thread(file.write, piece)
-                os.pwrite(file.fileno(), rewrapped(header, self._keyring), SLOTS[0])
-            await self._replace(name, copy)
+                header = Header.read(os.pread(handle, HEADER_BYTES, 0))
+                os.pwrite(handle, rewrapped(header, self._keyring), SLOTS[0])
+            if inner is None:
+                await self._replace(name, copy)
+                return True
+            replacing = Replacing(copy, None)
+            await asyncio.to_thread(replacing.begin)
+            try:
+                done = await inner.put_instead(name, copy, version)
+            finally:
+                await asyncio.to_thread(replacing.finish, replaced=True)
         finally:
             await asyncio.to_thread(discard, copy)
-        return True
+        await self._enter_again(name)
+        return done
 
 
 def _wrapped_by(header: Header) -> str:

@@ -1,27 +1,21 @@
-"""Several storages as one: the main one, and folders that recordings were moved or copied to.
+"""Several storages as one: the main one, and places that recordings were moved or copied to.
 
 An object elsewhere has a name that begins with its place, `~4/20260101/DESK1/DESK1-10-00-00.wav` for archive action 4,
-so that whoever reads by name reads it wherever it lies. A place bears a marker: a folder without it is a disk that is
-not mounted. The one rule: in a place that is away nothing is taken for put, and nothing for removed.
+so that whoever reads by name reads it wherever it lies. What a place is, `places` knows. The one rule: in a place that
+is away nothing is taken for put, nothing for removed, and nothing for missing.
 """
 
 import errno
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
+from typing import cast
 
 from earshot.ports import Storage
-from earshot.storage.local import LocalStorage
+from earshot.storage.away import PlaceAway
+from earshot.storage.places import Place, Places
 
 MARK = "~"
-MARKER = ".earshot-archive"
-"""The file that says that a folder is a place of ours."""
-
-
-def prepare(root: Path) -> None:
-    """Make `root` a place: its folder and the marker in it. Raises OSError."""
-    root.mkdir(parents=True, exist_ok=True)
-    (root / MARKER).touch()
 
 
 def placed_name(place: int, name: str) -> str:
@@ -34,68 +28,98 @@ def name_at_place(name: str) -> str:
     return name.partition("/")[2] if name.startswith(MARK) else name
 
 
-class PlaceAway(OSError):
-    """A place that cannot be reached now. Everything else of it is that of an OSError."""
+async def size_read(storage: Storage, name: str) -> int:
+    """The size of an object for who will read it. Raises FileNotFoundError for a place that is away, too, as `read`
+    does."""
+    try:
+        return await storage.size(name)
+    except PlaceAway as away:
+        raise FileNotFoundError(errno.ENOENT, str(away)) from away
 
 
 class PlacedStorage:
-    """The port `earshot.ports.Storage` over `main` and places by number, whose folder `place` makes a storage of.
+    """The port `earshot.ports.Storage` over `main` and places by number, which `places` makes of their destinations.
     `names` are those of `main` alone."""
 
-    def __init__(self, main: Storage, place: Callable[[Path], Storage] = LocalStorage) -> None:
+    def __init__(self, main: Storage, places: Places | None = None) -> None:
         self.main = main
-        self._place = place
-        self._roots: dict[int, Path] = {}
+        self._made_by = places or Places()
+        self._places: dict[int, Place] = {}
 
-    def know(self, roots: Mapping[int, Path]) -> None:
-        """From now on these are the places."""
-        self._roots = dict(roots)
+    def know(self, destinations: Mapping[int, str]) -> None:
+        """From now on these are the places. Raises ValueError for a destination that cannot be one."""
+        made = {place.destination: place for place in self._places.values()}
+        self._places = {
+            number: made.get(destination) or self._made_by.at(destination)
+            for number, destination in destinations.items()
+        }
 
-    def _at(self, name: str) -> tuple[Storage, str]:
+    def _place(self, name: str) -> tuple[Place, str]:
+        """The place of an object that lies elsewhere, and its name there."""
+        number, _, rest = name[len(MARK) :].partition("/")
+        place = self._places.get(int(number)) if number.isdecimal() else None
+        if place is None:
+            raise PlaceAway(errno.ENODEV, f"the place of {name} is not known")
+        return place, rest
+
+    async def _at(self, name: str) -> tuple[Storage, str]:
         if not name.startswith(MARK):
             return self.main, name
-        place, _, rest = name[len(MARK) :].partition("/")
-        root = self._roots.get(int(place)) if place.isdecimal() else None
-        if root is None:
-            raise PlaceAway(errno.ENODEV, f"the place of {name} is not known")
-        if not (root / MARKER).is_file():
-            raise PlaceAway(errno.ENODEV, os.strerror(errno.ENODEV), str(root))
-        return self._place(root), rest
+        place, rest = self._place(name)
+        await place.look()
+        return place.storage, rest
+
+    async def _surely_missing(self, name: str) -> None:
+        """Raises PlaceAway if the object is missing because its place has gone away just now."""
+        if name.startswith(MARK):
+            await self._place(name)[0].look(anew=True)
 
     async def put_file(self, name: str, source: Path) -> None:
         """See `earshot.ports.Storage.put_file`. Raises PlaceAway, and OSError of the disk."""
-        storage, rest = self._at(name)
+        storage, rest = await self._at(name)
         await storage.put_file(rest, source)
 
     async def exists(self, name: str) -> bool:
         """See `earshot.ports.Storage.exists`. What lies in a place that is away does not exist now."""
         try:
-            storage, rest = self._at(name)
+            storage, rest = await self._at(name)
+            return await storage.exists(rest)
         except PlaceAway:
             return False
-        return await storage.exists(rest)
 
     async def size(self, name: str) -> int:
-        """See `earshot.ports.Storage.size`."""
-        storage, rest = self._at(name)
-        return await storage.size(rest)
+        """See `earshot.ports.Storage.size`. Raises PlaceAway."""
+        storage, rest = await self._at(name)
+        try:
+            return await storage.size(rest)
+        except FileNotFoundError:
+            await self._surely_missing(name)
+            raise
 
     async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """See `earshot.ports.Storage.read`. A place that is away raises FileNotFoundError here, which readers know."""
         try:
-            storage, rest = self._at(name)
+            storage, rest = await self._at(name)
+            chunks = cast(AsyncGenerator[bytes, None], storage.read(rest, start, stop))
+            first = await anext(chunks, None)
         except PlaceAway as away:
             raise FileNotFoundError(errno.ENOENT, str(away)) from away
-        async for chunk in storage.read(rest, start, stop):
-            yield chunk
+        if first is None:
+            return
+        async with aclosing(chunks):
+            yield first
+            async for chunk in chunks:
+                yield chunk
 
     def local_path(self, name: str) -> Path | None:
         """See `earshot.ports.Storage.local_path`."""
+        if not name.startswith(MARK):
+            return self.main.local_path(name)
         try:
-            storage, rest = self._at(name)
+            place, rest = self._place(name)
         except PlaceAway:
             return None
-        return storage.local_path(rest)
+        return place.local_path(rest)
 
     async def destroy_keys(self, names: Sequence[str]) -> Mapping[str, str]:
         """See `earshot.ports.Storage.destroy_keys`. What lies in a place that is away may still have its key."""
@@ -103,7 +127,7 @@ class PlacedStorage:
 
     async def delete(self, name: str) -> None:
         """See `earshot.ports.Storage.delete`. Raises PlaceAway: it may still be there."""
-        storage, rest = self._at(name)
+        storage, rest = await self._at(name)
         await storage.delete(rest)
 
     async def delete_all(self, names: Sequence[str]) -> Mapping[str, str]:
@@ -120,11 +144,11 @@ class PlacedStorage:
             places.setdefault(name.partition("/")[0] if name.startswith(MARK) else "", []).append(name)
         for inside in places.values():
             try:
-                storage, _ = self._at(inside[0])
+                storage, _ = await self._at(inside[0])
             except PlaceAway as away:
                 kept |= dict.fromkeys(inside, str(away))
                 continue
-            whole = {self._at(name)[1]: name for name in inside}
+            whole = {name_at_place(name): name for name in inside}
             kept |= {whole[rest]: why for rest, why in (await work(storage, list(whole))).items()}
         return kept
 

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from earshot.api.media import MediaReply, RangedBytes
 from earshot.ports import Storage
+from earshot.storage.placed import size_read
 
 ONE_RANGE: Final = re.compile(r"\s*bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*", re.IGNORECASE)
 UNSAFE_IN_NAME: Final = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|]')
@@ -83,7 +84,7 @@ async def _response(reply: MediaReply, request: Request, storage: Storage, inlin
             return _head(200, headers, reply.media_type)
         return StreamingResponse(await _begun(reply.chunks), headers=headers, media_type=reply.media_type)
 
-    size = await storage.size(reply.object_name) if reply.ranged is None else reply.size or 0
+    size = await size_read(storage, reply.object_name) if reply.ranged is None else reply.size or 0
     span = None
     if reply.supports_range:
         headers["Accept-Ranges"] = "bytes"

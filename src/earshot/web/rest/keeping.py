@@ -42,7 +42,8 @@ class ActionOut(Out):
 
 
 class ActionNew(In):
-    """An archive action. `destination` is an absolute folder of the server, for move and copy."""
+    """An archive action. `destination`, for move and copy, is an absolute folder of the server, or a
+    bucket: `s3://bucket/prefix`."""
 
     name: Name
     kind: Kind
@@ -167,7 +168,7 @@ class Keeping:
 
     @route("POST", "/v1/archive-actions", ARCHIVE_ADMINISTRATION, summary="Add an archive action", status=201)
     async def add_action(self, request: Request, body: ActionNew) -> ActionOut:
-        """It is never deleted, only made inactive. The folder is made and marked as an archive."""
+        """It is never deleted, only made inactive. The folder is made, and folder or bucket marked as an archive."""
         wanted = ArchiveAction(**dict(body))
         with refusals():
             try:
