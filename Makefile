@@ -38,7 +38,7 @@ debian:
 	fi
 
 test: debian $(VENV)/dev.stamp
-	$(if $(SCRATCH),PYTEST_DEBUG_TEMPROOT=$(SCRATCH)) $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" $(PYTEST_ARGS)
+	$(if $(SCRATCH),PYTEST_DEBUG_TEMPROOT=$(SCRATCH)) $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not soak" $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

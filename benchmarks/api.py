@@ -38,7 +38,8 @@ from typing import Any
 from benchmarks import wire
 from benchmarks.api_requests import DEPTH, KINDS, TEST, Kind
 from benchmarks.wire import Done, Exchange, Task
-from tests.servers import LiveServer, free_rtp_ports, running
+from tests.ports import free_rtp_ports
+from tests.servers import LiveServer, running
 
 MANY = 100
 FRESH_AT_ONCE = 16

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
+from tests.ports import free_port
 
 from earshot.storage.objects import Bucket, ObjectAccess, opened
 
@@ -21,12 +22,12 @@ _numbers = itertools.count(1)
 
 
 class ObjectStore:
-    """A running server; `port` 0 is any free one."""
+    """A running server, on a free port unless it is told which."""
 
-    def __init__(self, port: int = 0) -> None:
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    def __init__(self, port: int | None = None) -> None:
+        self.port = free_port() if port is None else port
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
         self._server.start()
-        self.port = self._server.get_host_and_port()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, trust_env=False, verify=False)
 

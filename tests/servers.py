@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from typing import Any
 from tests.command_line import earshot
 from tests.databases import put_empty_database
 from tests.plain_http import http_client
+from tests.ports import free_port, free_rtp_ports
 
 from earshot.app import Server
 from earshot.config import load
@@ -27,20 +27,8 @@ from earshot.simulate.options import SimulateOptions, Summary
 
 START_S = 60.0
 STOP_S = 20.0
+DOORS = ("api", "events", "http", "sip")
 OK = b"<RESULTCODE>20<"
-
-
-def free_rtp_ports(count: int = 60) -> str:
-    """A range of UDP ports on loopback of which nobody uses the first, as FIRST-LAST; different for each process."""
-    base = 20000 + (os.getpid() * 131) % 20000
-    for first in range(base - base % 2, 60000, count):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("127.0.0.1", first))
-            except OSError:
-                continue
-            return f"{first}-{first + count - 1}"
-    raise OSError("no free range of ports")
 
 
 class SilentDesktop:
@@ -148,7 +136,7 @@ class Speaker:
 
 @dataclass
 class LiveServer(Speaker):
-    """A server as a process. Ports are 0 until it is ready; `extra` goes on the command line, `env` into its
+    """A server as a process, on the same ports at every start; `extra` goes on the command line, `env` into its
     environment. It finds its database made, unless it `migrates` itself."""
 
     extra: list[str] = field(default_factory=list)
@@ -160,10 +148,12 @@ class LiveServer(Speaker):
     async def start(self) -> None:
         """Start it and wait until it says `ready`. Ports of an earlier start are used again."""
         self.rtp_ports = self.rtp_ports or free_rtp_ports()
+        for name in DOORS:
+            setattr(self, f"{name}_port", getattr(self, f"{name}_port") or free_port())
         if not self.migrates and "EARSHOT_DATABASE_URL" not in self.env:
             put_empty_database(self.data_dir)
         command = [*self.program, "--data-dir", str(self.data_dir), "--rtp-ports", self.rtp_ports]
-        for name in ("api", "events", "http", "sip"):
+        for name in DOORS:
             command += [f"--{name}-port", str(getattr(self, f"{name}_port"))]
         log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
         environment = {
@@ -264,7 +254,7 @@ async def in_process(data_dir: Path, **settings: Any) -> AsyncIterator[Speaker]:
 
     `settings` are those of `earshot.config`, but `rtp_ports` is how many.
     """
-    ports: dict[str, Any] = {f"{name}_port": 0 for name in ("api", "events", "http", "sip")}
+    ports: dict[str, Any] = {f"{name}_port": 0 for name in DOORS}
     rtp_ports = free_rtp_ports(settings.pop("rtp_ports", 60))
     chosen = load(data_dir=data_dir, rtp_ports=rtp_ports, **{"disk_reserve_mb": 0, **ports, **settings})
     if not chosen.database_url:
@@ -273,9 +263,7 @@ async def in_process(data_dir: Path, **settings: Any) -> AsyncIterator[Speaker]:
     await server.start()
     if not chosen.database_url:
         await asyncio.wait_for(asyncio.shield(server.opened), START_S)
-    found: dict[str, Any] = {
-        f"{name}_port": int(server.addresses[name].rpartition(":")[2]) for name in ("api", "events", "http", "sip")
-    }
+    found: dict[str, Any] = {f"{name}_port": int(server.addresses[name].rpartition(":")[2]) for name in DOORS}
     speaker = Speaker(data_dir, rtp_ports=chosen.rtp_ports, inside=server, **found)
     try:
         yield speaker

@@ -15,7 +15,8 @@ import pytest
 import trustme
 from starlette.routing import BaseRoute, Mount, Route
 from tests.plain_http import http_client
-from tests.servers import LiveServer, Speaker, free_rtp_ports, in_process, running
+from tests.ports import free_rtp_ports
+from tests.servers import LiveServer, Speaker, in_process, running
 from typer.testing import CliRunner
 
 from earshot.actor import SYSTEM

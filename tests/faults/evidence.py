@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.servers import LiveServer, Speaker, free_rtp_ports
+from tests.ports import free_rtp_ports
+from tests.servers import LiveServer, Speaker
 
 from earshot.clock import SystemClock
 from earshot.config import load

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from tests.faults.evidence import of_device, phones_at, problems, session, until_rows
-from tests.servers import Speaker, free_rtp_ports
+from tests.ports import free_port, free_rtp_ports
+from tests.servers import Speaker
 
 from earshot.app import Server
 from earshot.config import load
@@ -19,7 +20,7 @@ SLOW_UPLOAD = b"POST /webAPI.aspx HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\
 
 async def test_calls_that_end_or_begin_while_it_drains(tmp_path: Path) -> None:
     loop, rtp_ports = asyncio.get_running_loop(), free_rtp_ports()
-    first = await started(tmp_path / "data", rtp_ports, 0)
+    first = await started(tmp_path / "data", rtp_ports, free_port())
     door = Speaker(tmp_path / "data", sip_port=port_of(first, "sip"))
     try:
         async with phones_at(door) as exchange:

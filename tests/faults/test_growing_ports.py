@@ -7,7 +7,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 from tests.faults.evidence import DRAIN_S, TOLERANCE_S
-from tests.servers import free_rtp_ports
+from tests.ports import free_rtp_ports
 
 from earshot.clock import SystemClock
 from earshot.journal.timeline import JournalTime

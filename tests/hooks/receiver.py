@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from tests.ports import free_port
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Receiver:
     answers: list[int | bytes | str] = field(default_factory=list)
     always: int | bytes | str = 204
     got: list[Got] = field(default_factory=list)
-    port: int = 0
+    port: int = field(default_factory=free_port)
     server: asyncio.Server | None = None
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -52,7 +53,6 @@ class Receiver:
 
     async def open(self) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self.server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         assert self.server is not None

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from tests.ports import free_port
 
 USER, PASSWORD = "recorder", "sesame"
 
@@ -58,7 +59,7 @@ class MailServer:
     login: bool = False
     size_limit: int | None = 33_554_432
     utf8: bool = True
-    port: int = 0
+    port: int = field(default_factory=free_port)
     says: dict[str, str] = field(default_factory=dict)
     says_sender: str = ""
     says_data: str = ""
@@ -74,10 +75,9 @@ class MailServer:
         self.thinking.set()
 
     async def start(self) -> None:
-        """Listen, on the port of the last time if there was one."""
+        """Listen, on the same port every time."""
         tls = self.certificate.server if self.certificate is not None and self.implicit_tls else None
         self._server = await asyncio.get_running_loop().create_server(self._protocol, "127.0.0.1", self.port, ssl=tls)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Be away: nobody listens, and every connection is cut."""
