@@ -16,7 +16,7 @@ from earshot.core.plausible import PlausibleClock
 from earshot.core.removal import Removal
 from earshot.core.screen_retention import ScreenPurge
 from earshot.errors import StoreUnavailable
-from earshot.ports.retention import ArchiveAction, Cause, Defaults, Doomed, Due, RetentionStore
+from earshot.ports.retention import ArchiveAction, Cause, Defaults, Due, RetentionStore
 
 log = structlog.get_logger(__name__)
 
@@ -125,12 +125,9 @@ class Retention:
         self._stored |= objects
         self._wake.set()
 
-    async def remove(self, record_ids: Sequence[int], cause: Cause) -> Doomed:
-        """Decide the removal of recordings that somebody wants gone, and begin it. Raises StoreUnavailable."""
-        doomed = await self._store.doom(record_ids, cause, self._clock.now())
-        if doomed.deletions:
-            self._wake.set()
-        return doomed
+    def decided(self) -> None:
+        """The removal of recordings was decided elsewhere: it is begun soon."""
+        self._wake.set()
 
     async def know_places(self) -> None:
         """Read the archive actions: where media may lie. Raises StoreUnavailable."""

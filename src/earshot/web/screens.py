@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from earshot.api.context import Context
 from earshot.api.media import MediaReply
 from earshot.api.permissions import EXPORT, PLAYBACK
 from earshot.ports import Storage
 from earshot.ports.screens import ScreenRow, Screens
 from earshot.vault import VaultError
+from earshot.web.openings import Openings
 from earshot.web.permitted import actor_of, may_see, refused
 from earshot.web.replies import respond
 from earshot.web.search import BATCH, ROWS, SCANNED, Cursor, read_cursor, written_cursor
@@ -32,10 +32,10 @@ REASON_WORDS = {
 class ScreenPages:
     """GET of /screens and /screens/{number}/{segment}."""
 
-    def __init__(self, screens: Screens, storage: Storage, context: Context) -> None:
+    def __init__(self, screens: Screens, storage: Storage, openings: Openings) -> None:
         self._screens = screens
         self._storage = storage
-        self._context = context
+        self._openings = openings
 
     async def listed(self, request: Request) -> Response:
         """The sessions, newest first, that the actor may see; at most `SCANNED` rows are looked at."""
@@ -89,8 +89,7 @@ class ScreenPages:
         permission, act = (EXPORT, "exported") if download else (PLAYBACK, "watched")
         if not actor.may(permission):
             return refused(request, (permission,))
-        if not request.headers.get("range", "").startswith("bytes=") or request.headers["range"].startswith("bytes=0-"):
-            await self._context.audit.note(actor, act, f"screen session {number}", segment=str(wanted))
+        await self._openings.note(actor, act, f"screen session {number}", request, segment=str(wanted))
         segment = found[0]
         reply = MediaReply(
             media_type=segment.media_type,

@@ -3,7 +3,7 @@
 The one rule: who may not see the agent's recordings is not shown that there was a session.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Path
 from starlette.requests import Request
@@ -13,7 +13,6 @@ from earshot.actor import Actor
 from earshot.api.media import MediaReply
 from earshot.api.permissions import EXPORT, PLAYBACK, SEARCH
 from earshot.ports.screens import ScreenRow, ScreenVerdict
-from earshot.web.openings import begins
 from earshot.web.permitted import may_see
 from earshot.web.rest.desk import LAST_NUMBER, Desk, who
 from earshot.web.rest.files import sent
@@ -120,9 +119,8 @@ class ScreenSessions:
         piece = next((one for one in row.session.segments if one.number == segment), None)
         if piece is None:
             raise not_found(f"segment {segment} of screen session {number}")
-        if begins(request) and request.method != "HEAD":
-            act: Literal["exported", "watched"] = "exported" if download else "watched"
-            await self._desk.context.audit.note(actor, act, f"screen session {number}", segment=str(segment))
+        act, subject = "exported" if download else "watched", f"screen session {number}"
+        await self._desk.openings.note(actor, act, subject, request, segment=str(segment))
         reply = MediaReply(
             media_type=piece.media_type,
             file_name=piece.object_name.rsplit("/", 1)[-1],
