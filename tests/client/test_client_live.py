@@ -124,7 +124,7 @@ class TestTheConnection:
                 await client.callstart(deviceid=1)
 
     async def test_a_server_that_never_answers(self) -> None:
-        async with flaky() as server, AsyncClient(api_port=server.port, timeout_s=0.2) as client:
+        async with flaky() as server, AsyncClient(api_port=server.port, timeout_s=1.0) as client:
             server.silent = True
             first, second = await asyncio.gather(client.test(), client.callstart(deviceid=1), return_exceptions=True)
             assert isinstance(first, TimedOut) and isinstance(second, NotAnswered)

@@ -86,7 +86,7 @@ async def test_events_arrive_in_order_and_by_type() -> None:
 
 
 async def test_a_receiver_that_fails_and_recovers_gets_everything_in_order() -> None:
-    async with receiving([500, "hang", 503]) as receiver, world(hook(receiver.url), timeout_s=0.2) as here:
+    async with receiving([500, "hang", 503]) as receiver, world(hook(receiver.url), timeout_s=1.0) as here:
         here.publish("CALLSTART", "CALLUPDATE", "CALLSTOP")
         await receiver.until(6)
         await here.until("waiting", count=0)

@@ -139,7 +139,7 @@ class Responder:
         if self.drop:
             self.drop -= 1
             return
-        if seen.method != "ACK":
+        if seen.method != "ACK" or not self.repeat_ok:
             self._answered[seen.header("Via"), seen.method] = []
         if seen.method == "INVITE":
             await self._invited(seen)

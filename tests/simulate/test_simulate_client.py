@@ -151,7 +151,7 @@ async def test_what_udp_loses_is_sent_again(start: Start) -> None:
     recorder.drop = 1
     await client.bye(call)
     assert recorder.methods()[4:] == ["BYE", "BYE"]
-    assert client.retransmitted == 3
+    assert client.retransmitted >= 3
 
 
 async def test_a_repeated_ok_gets_its_ack_again(start: Start) -> None:
