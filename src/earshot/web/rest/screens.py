@@ -18,8 +18,7 @@ from earshot.web.rest.desk import LAST_NUMBER, Desk, who
 from earshot.web.rest.files import sent
 from earshot.web.rest.frame import route
 from earshot.web.rest.problems import Problem, not_found
-from earshot.web.rest.values import SCANNED, CursorText, Limit, Moment, Out, Page, Text, Variables, opaque, place
-from earshot.web.search import BATCH
+from earshot.web.rest.values import CursorText, Limit, Moment, Out, Page, Text, Variables, opaque, place
 
 SessionNumber = Annotated[int, Path(ge=1, le=LAST_NUMBER)]
 
@@ -79,19 +78,11 @@ class ScreenSessions:
         limit: Limit = 50,
         cursor: CursorText = "",
     ) -> Page[ScreenSessionOut]:
-        """Those that run are in `/v1/calls/live`. A page may be shorter than `limit`."""
-        actor, onward, seen = who(request), place(cursor), 0
-        found: list[ScreenRow] = []
-        size = limit + 1 if actor.sees.everything else BATCH
-        while len(found) <= limit and seen < SCANNED:
-            batch = await self._desk.context.screens.screens(size, onward, session_id, device_id)
-            seen += len(batch)
-            found += [row for row in batch if _shows(actor, row)]
-            onward = (batch[-1].session.started_at, batch[-1].number) if len(batch) == size else None
-            if onward is None:
-                break
-        if len(found) > limit:
-            onward = found[limit - 1].session.started_at, found[limit - 1].number
+        """Those that run are in `/v1/calls/live`."""
+        screens, sees = self._desk.context.screens, who(request).sees
+        found = await screens.screens(limit + 1, place(cursor), session_id, device_id, sees)
+        last = found[limit - 1] if len(found) > limit else None
+        onward = (last.session.started_at, last.number) if last is not None else None
         return Page(items=[self._shown(row) for row in found[:limit]], next=opaque(onward))
 
     @route("GET", "/v1/screen-sessions/{number:int}", SEARCH, summary="One screen session")
