@@ -37,7 +37,7 @@ class MemoryAudit:
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
-        """See `AuditLog.together`. What is kept elsewhere is not undone."""
+        """See `AuditLog.together`, for one task at a time; what is kept elsewhere is not undone."""
         self._answer()
         count = len(self._entries)
         try:
