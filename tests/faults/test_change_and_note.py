@@ -252,6 +252,10 @@ async def test_whatever_a_person_changes_is_noted_with_the_change_or_not_done(de
         assert len(after["audit"]) == len(before["audit"]) + 1, act
         assert after | {"audit": []} != before | {"audit": []}, act
     assert [SOUND in one.content for one in mailer.inbox] == [True, True]
+    assert desk.context.retention is not None
+    async with asyncio.timeout(30):  # what was decided is begun long before the next round
+        while not all(one.finished_at for one in await desk.context.retention.kept.deletions(10)):
+            await asyncio.sleep(0.05)
 
 
 def nothing_is_forgotten(desk: Desk) -> None:
