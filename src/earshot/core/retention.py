@@ -27,6 +27,8 @@ EXCUSED = "clock_excused"
 STAMPED_AT_ONCE = 200
 LINGER_S = 1.0
 """How long a recording that is stored waits for others, to be stamped with them."""
+LOOK_S = 30.0
+"""So often, while recordings are stored, it is looked for what other processes decided and what could not be done."""
 RETRY_S = 10.0
 
 
@@ -102,6 +104,7 @@ class Retention:
         self._one_at_a_time = asyncio.Lock()
         self._stored: dict[int, str] = {}
         self._wake = asyncio.Event()
+        self._look_at = 0.0
         self._actions: dict[int, ArchiveAction] = {}
         self.last = Round()
         self.failing = ""
@@ -126,7 +129,8 @@ class Retention:
         self._wake.set()
 
     def decided(self) -> None:
-        """The removal of recordings was decided elsewhere: it is begun soon."""
+        """A removal was decided: it is begun soon."""
+        self._look_at = 0.0
         self._wake.set()
 
     async def know_places(self) -> None:
@@ -171,7 +175,8 @@ class Retention:
         async with self._one_at_a_time:
             self._wake.clear()
             stamped = await self._stamp()
-            await self._go_on()
+            if self._clock.monotonic() >= self._look_at:
+                await self._go_on()
             return stamped
 
     async def round(self) -> Round:
@@ -191,6 +196,7 @@ class Retention:
 
     async def _go_on(self) -> int:
         """Bring to its end what was decided; gives how many recordings became finished."""
+        self._look_at = self._clock.monotonic() + LOOK_S
         finished = await self.removal.go_on()
         if self._screens is not None:
             await self._screens.removal.go_on()
@@ -208,9 +214,11 @@ class Retention:
             if stored:
                 again = await self._store.reappeared(stored)
                 if again:
+                    self.decided()
                     log.warning("deleted_media_put_again", recordings=again)
-            stamped = 0
-            while some := await self._store.stamp(self.settings.defaults, STAMPED_AT_ONCE):
+            stamped = some = await self._store.stamp(self.settings.defaults, STAMPED_AT_ONCE)
+            while some == STAMPED_AT_ONCE:
+                some = await self._store.stamp(self.settings.defaults, STAMPED_AT_ONCE)
                 stamped += some
         except StoreUnavailable:
             self._stored = stored | self._stored

@@ -4,7 +4,7 @@ Here live the ports in use, which of them are recorded, and the timer. Not here:
 counters (rtp_figures), the choice of a port (rtp_ports), and any rule about calls. The one rule: what must not be
 recorded is dropped before anything is written, exactly from the moment it was asked for.
 
-An idle socket is asked in vain once per period, about a microsecond of 200 ms; an epoll to skip it would cost the busy
+An idle socket is asked in vain once per period, about a microsecond of 500 ms; an epoll to skip it would cost the busy
 ones more than that.
 """
 
@@ -47,7 +47,9 @@ class MediaSink(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtpSettings:
     """`period_s`: each socket is drained once per period, in slices of `slice_ports` or more, at most `ticks` of them.
-    A slice ends early when it has brought `slice_packets`, so that the loop is never held up for long.
+    A slice ends early when it has brought `slice_packets`, so that the loop is never held up for long. A longer period
+    costs less per packet, here and when the sound is read again to be sealed: more packets come with each system call,
+    and lie together in the journal. What a crash may cost is the period and the journal's flush interval.
     `receive_buffer` bytes per socket hold several seconds of audio, so that a late drain loses nothing."""
 
     host: str = "127.0.0.1"
@@ -56,9 +58,9 @@ class RtpSettings:
     even_only: bool = True
     cool_down_s: float = 10.0
     receive_buffer: int = 512 * 1024
-    period_s: float = 0.25
-    ticks: int = 50
-    slice_ports: int = 64
+    period_s: float = 0.5
+    ticks: int = 100
+    slice_ports: int = 32
     slice_packets: int = 1152
 
 

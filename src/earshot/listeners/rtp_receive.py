@@ -22,8 +22,9 @@ from earshot.errors import ConfigurationError
 ROW_BYTES = 256
 OVERFLOW_BYTES = 1792
 MAX_DATAGRAM = ROW_BYTES + OVERFLOW_BYTES
-BURST = 64
-"""At most so many datagrams are taken from one socket at a time; the rest waits for the next drain."""
+BURST = 128
+"""At most so many datagrams are taken from one socket at a time; the rest waits for the next drain. More than a period
+brings of packets of 5 ms, the shortest that telephones send."""
 
 _CONTROL_BYTES = 64
 _STAMP_BYTES = 32

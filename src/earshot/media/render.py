@@ -97,7 +97,8 @@ def render_recording(
     rate = sample_rate_hz or (WIDE_HZ if any(sound.wideband for sound in sounds) else NARROW_HZ)
     frames = round((stop_us - start_us) * rate / 1_000_000)
     mixed = bool(sounds) and all(sound.description.side == "mixed" for sound in sounds)
-    job = _Job(sounds, ["mixed"] if mixed else ["agent", "other"], rate, frames, _mask_frames(masks, start_us, rate))
+    sides, limits = ["mixed"] if mixed else ["agent", "other"], limits or Limits()
+    job = _Job(sounds, sides, rate, frames, _mask_frames(masks, start_us, rate), limits.silent_dbfs)
     with create(out_path, keys, name) as file:
         writer = WavWriter(file, len(job.sides), rate, frames)
         while finished is not None:
@@ -106,19 +107,26 @@ def render_recording(
         if sync:
             file.flush()
             os.fsync(file.fileno())
-    return _rendered(job, writer, hidden, limits or Limits())
+    return _rendered(job, writer, hidden, limits)
 
 
 class _Job:
-    """A recording being written: how far it has come, its peaks, and how loud each leg has been."""
+    """A recording being written: how far it has come, its peaks, and which legs have been silent so far."""
 
     def __init__(
-        self, sounds: list[LegSound], sides: list[str], rate: int, frames: int, masks: list[tuple[int, int]]
+        self,
+        sounds: list[LegSound],
+        sides: list[str],
+        rate: int,
+        frames: int,
+        masks: list[tuple[int, int]],
+        silent_dbfs: float,
     ) -> None:
         self.sounds, self.sides, self.rate, self.frames = sounds, sides, rate, frames
         self.per_second = peaks_per_second(frames / rate)
         self.peaks = Peaks(len(sides), rate, self.per_second)
-        self.loudest = [0.0] * len(sounds)
+        self.silent = [True] * len(sounds)
+        self._silent_below = 10 ** (silent_dbfs / 10)
         self._masks = masks
         self._done = 0
 
@@ -130,7 +138,8 @@ class _Job:
             for number, part in enumerate(parts):
                 if part is not None:
                     self._mask(part, first)
-                    self.loudest[number] = max(self.loudest[number], _loudest_second(part, self.rate))
+                    if self.silent[number]:
+                        self.silent[number] = _loudest_second(part, self.rate) < self._silent_below
             channels = [self._channel(side, parts, last - first) for side in self.sides]
             writer.write(channels)
             self.peaks.add(channels)
@@ -202,9 +211,7 @@ def _mask_spans(masks: Sequence[tuple[int, int]], start_us: int, duration_s: flo
 
 def _rendered(job: _Job, writer: WavWriter, hidden: list[Span], limits: Limits) -> Rendered:
     duration_s = job.frames / job.rate
-    threshold = 10 ** (limits.silent_dbfs / 10)
-    quiet = [loudest < threshold for loudest in job.loudest]
-    reports = tuple(sound.report(silent) for sound, silent in zip(job.sounds, quiet, strict=True))
+    reports = tuple(sound.report(silent) for sound, silent in zip(job.sounds, job.silent, strict=True))
     refused = sum(sound.refused() for sound in job.sounds)
     return Rendered(
         channels=len(job.sides),

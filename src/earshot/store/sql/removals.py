@@ -47,6 +47,7 @@ UNFINISHED = Query(
 LIST = Query(
     sa.select(*COLUMNS).where(D.ident < bindparam("before")).order_by(D.ident.desc()).limit(bindparam("count"))
 )
+BETWEEN = Query(sa.select(D.ident).where(D.ident.between(bindparam("first"), bindparam("last"))).order_by(D.ident))
 ONE = Query(sa.select(*COLUMNS).where(D.ident == bindparam("ident")))
 LYING_COLUMNS = (LEFTOVERS.c.ident, LEFTOVERS.c.recording, LEFTOVERS.c.object_name)
 LYING = Query(
@@ -154,9 +155,10 @@ class Removals:
 
     async def reappeared(self, objects: Mapping[int, str]) -> list[int]:
         """See `RetentionStore.reappeared`."""
-        async with self._database.write() as connection:
-            found = list((await connection.execute(sa.select(D.ident).where(D.ident.in_(objects)))).scalars())
-            if found:
+        between = await self._database.read(BETWEEN, first=min(objects), last=max(objects)) if objects else []
+        found = [number for (number,) in between if number in objects]
+        if found:
+            async with self._database.write() as connection:
                 await _lie(connection, [(number, objects[number]) for number in found])
                 again = sa.update(DELETIONS).where(D.ident.in_(found), D.step != DECIDED)
                 await connection.execute(again.values(step=NOTED, finished_at=0.0))
