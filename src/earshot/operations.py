@@ -58,13 +58,15 @@ async def create_user(settings: Settings, name: str, password: str, admin: bool)
         now = SystemClock().now()
         user = User(username=name, is_admin=admin, added_at=now, modified_at=now)
         try:
-            await store.add_user(user, hashed)
+            async with trail.together():
+                await store.add_user(user, hashed)
+                await trail.note(OPERATOR, "created", f"user {name}", admin="yes" if admin else "no")
         except NotUnique:
             known = next(one for one in await store.users() if one.username.casefold() == name.casefold())
-            await store.modify_user(known.user_id, {"is_admin": admin or known.is_admin}, hashed)
-            await trail.note(OPERATOR, "changed password", f"user {known.username}", admin="yes" if admin else "")
+            async with trail.together():
+                await store.modify_user(known.user_id, {"is_admin": admin or known.is_admin}, hashed)
+                await trail.note(OPERATOR, "changed password", f"user {known.username}", admin="yes" if admin else "")
             return f"user {name} has a new password"
-        await trail.note(OPERATOR, "created", f"user {name}", admin="yes" if admin else "no")
         return f"user {name} created"
     finally:
         await store.close()

@@ -18,7 +18,7 @@ from tests.rest.asking import Desk, a_desk
 from tests.servers import Speaker, in_process
 
 from earshot.actor import PROTOCOL, SYSTEM, Actor
-from earshot.api.audit import AuditTrail
+from earshot.api.audit import AuditTrail, NoTrail
 from earshot.api.blackouts_after import black_out_recording
 from earshot.api.retention import Held
 from earshot.capture.in_process import HEIGHT, encode, read_number
@@ -356,7 +356,7 @@ async def test_a_moved_recording_is_rewritten_where_it_lies_and_what_the_move_le
     await archive.assert_gone(sealed, files=1)
 
 
-class Trail:
+class Trail(NoTrail):
     """An audit trail at which something happens when a blackout after the fact is noted."""
 
     def __init__(self, trail: AuditTrail, then: Callable[[], Awaitable[object]]) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from earshot.actor import Actor
+from earshot.api.audit import NoTrail
 from earshot.api.authority import Authority
 from earshot.api.context import Context
 from earshot.api.cores import Cores
@@ -31,7 +32,7 @@ COMMANDS = {
 
 
 @dataclass
-class Trail:
+class Trail(NoTrail):
     notes: list[tuple[str, str, str, dict[str, str]]] = field(default_factory=list)
 
     async def note(self, actor: Actor, act: str, subject: str = "", **detail: str) -> None:

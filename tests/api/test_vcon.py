@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from earshot.actor import SYSTEM, Actor
+from earshot.api.audit import NoTrail
 from earshot.api.vcon import Conversation, Media, signed, vcon
 from earshot.api.vcon_export import VconDesk
 from earshot.clock import FakeClock
@@ -260,7 +261,7 @@ def test_the_signed_form(tmp_path: Path) -> None:
     assert json.loads(from_base64url(jws["payload"])) == document
 
 
-class Noted:
+class Noted(NoTrail):
     def __init__(self) -> None:
         self.notes: list[tuple[str, str, dict[str, str]]] = []
 

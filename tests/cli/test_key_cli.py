@@ -10,8 +10,11 @@ from typer.testing import CliRunner
 
 from earshot.cli import cli
 from earshot.core.rewrapping import MasterKeys
+from earshot.ports.audit import AuditFilter
 from earshot.premises import Folders, data_dir_lock, recordings_in
 from earshot.storage.places import Places
+from earshot.store.sql import database_at
+from earshot.store.sql.audit import SqlAudit
 from earshot.vault.keyring import Keyring
 from earshot.vault.master import from_file
 from earshot.vault.register import REGISTER, enter, registered
@@ -73,6 +76,28 @@ def test_a_new_key_replaces_none(earshot: Earshot, tmp_path: Path) -> None:
     assert earshot("key", "fingerprint", master_key_file=tmp_path / "a.key").split() == [first.current]
     assert "nothing is encrypted" in earshot("key", "status")
     assert "no master key is set" in earshot("key", "rotate", fails=True)
+
+
+async def acts(data: Path) -> list[tuple[str, str]]:
+    """What the audit trail says of master keys, oldest first: act and state."""
+    database = database_at(f"sqlite:///{data / 'earshot.db'}")
+    await database.open()
+    try:
+        found = await SqlAudit(database).entries(AuditFilter(subject="master key *"), 10)
+        return [(one.act, one.details["state"]) for one in reversed(found)]
+    finally:
+        await database.close()
+
+
+def test_a_rotation_is_noted_before_it_begins(
+    earshot: Earshot, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key(earshot, tmp_path / "a.key")
+    earshot("key", "rotate", master_key_file=tmp_path / "a.key")
+    assert asyncio.run(acts(data)) == [("rotated", "begun"), ("rotated", "finished")]
+    monkeypatch.setattr("earshot.cli.keys.MasterKeys", lambda *_: None)  # it fails at its first step
+    earshot("key", "rotate", fails=True, master_key_file=tmp_path / "a.key")
+    assert asyncio.run(acts(data))[2:] == [("rotated", "begun")]
 
 
 def test_a_rotation_that_was_killed_goes_on(earshot: Earshot, data: Path, tmp_path: Path) -> None:

@@ -106,7 +106,25 @@ class TestTrail:
 
     def test_nothing_changes_or_removes(self, kept: Kept) -> None:
         methods = {name for name, _ in inspect.getmembers(type(kept.audit), inspect.isfunction) if name[0] != "_"}
-        assert methods == {"append", "entries"}
+        assert methods == {"append", "entries", "together"}
+
+    async def test_what_is_appended_together_is_there_together_or_not_at_all(self, kept: Kept) -> None:
+        async with kept.audit.together():
+            assert await kept.audit.append([entry()]) == [1]
+            assert await kept.audit.append([entry(), entry()]) == [2, 3]
+        with pytest.raises(LookupError):
+            async with kept.audit.together():
+                await kept.audit.append([entry(NOW + 1)])
+                raise LookupError
+        assert await numbers(kept.audit) == [3, 2, 1]
+        assert await kept.audit.append([entry()]) == [4]
+
+    async def test_a_change_that_fails_is_not_noted(self, kept: Kept) -> None:
+        with pytest.raises(NotFound):
+            async with kept.audit.together():
+                await kept.audit.append([entry()])
+                await kept.store.delete_user(99)
+        assert await numbers(kept.audit) == []
 
 
 def token(user_id: int = 1, name: str = "nightly", **more: Any) -> ApiToken:

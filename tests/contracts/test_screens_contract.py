@@ -1,16 +1,19 @@
 """What every `Screens` must do, run against each of them."""
 
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.contracts.test_sight_contract import some_sight
 
+from earshot.actor import EVERYTHING, NOTHING, Visibility
 from earshot.clock import FakeClock
 from earshot.engine.variables import CallVariables
 from earshot.errors import StoreUnavailable
 from earshot.ports import User
-from earshot.ports.screens import Screens, ScreenSegment, ScreenSession, Whose
+from earshot.ports.screens import ScreenRow, Screens, ScreenSegment, ScreenSession, Whose
 from earshot.store.memory_screens import MemoryScreens
 from earshot.store.sql import SqlStore, database_at
 from earshot.store.sql.screens import SqlScreens
@@ -121,6 +124,88 @@ async def test_lists_by_device_and_whose_sessions_ran_in_a_span(screens: Screens
         "c",
     ]
     assert await screens.screens_of(Whose(), 900.0, 9000.0) == []
+
+
+async def fill(screens: Screens, dice: random.Random, count: int) -> list[ScreenRow]:
+    """Sessions with few different values, blank ones among them, and moments that some share; newest first."""
+    for number in range(count):
+        variables = CallVariables(
+            session_id=dice.choice(["x", "y"]),
+            device_id=dice.choice(["", "100", "200", "300"]),
+            device_alias=dice.choice(["", "", "100", "500"]),
+            group=dice.choice(["", "Sales", "sales"]),
+            gate=dice.choice(["", "Gold Level", "Silver"]),
+        )
+        whose = {"agent_id": dice.randrange(4), "session_id": variables.session_id, "variables": variables}
+        await screens.save_screen(session(str(number), float(dice.randrange(count)), segments=(), **whose))
+    return list(await screens.screens(count))
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_lists_show_exactly_what_may_be_seen(screens: Screens, seed: int) -> None:
+    dice = random.Random(seed)
+    everything = await fill(screens, dice, 80)
+    assert len(everything) == 80
+    shown = 0
+    for _ in range(15):
+        sees, limit = some_sight(dice, [1, 2, 3]), dice.choice([1, 5, 1000])
+        for session_id, device_id, before in (
+            *(("", "", None), ("x", "", None), ("", "100", None), ("y", "200", None)),
+            *(("", "", (40.0, 30)), ("", "100", (40.0, 30)), ("x", "", (40.0, 30))),
+        ):
+            wanted = [
+                row.number
+                for row in everything
+                if may_be_seen(row, sees)
+                and session_id in ("", row.session.session_id)
+                and device_id in ("", row.session.variables.device_id)
+                and (before is None or (row.session.started_at, row.number) < before)
+            ]
+            got = await screens.screens(limit, before, session_id, device_id, sees)
+            assert [row.number for row in got] == wanted[:limit], (sees, session_id, device_id, before)
+            shown += len(got)
+    assert shown > 300
+    assert await screens.screens(1000, seen_by=EVERYTHING) == everything
+    for session_id in ("", "x"):
+        assert await screens.screens(1000, session_id=session_id, seen_by=NOTHING) == []
+    blank = frozenset({""})
+    assert await screens.screens(1000, seen_by=Visibility(phones=blank, groups=blank, gates=blank)) == []
+
+
+def may_be_seen(row: ScreenRow, sees: Visibility) -> bool:
+    said = row.session.variables
+    return sees.shows(
+        agent_id=row.session.agent_id,
+        device_id=said.device_id,
+        device_alias=said.device_alias,
+        group=said.group,
+        gate=said.gate,
+    )
+
+
+async def test_pages_of_what_may_be_seen_are_full(screens: Screens) -> None:
+    """However many sessions of others lie between."""
+    for number in range(60):
+        await screens.save_screen(
+            session(str(number), float(number), agent_id=7 if number % 20 == 0 else 8, segments=())
+        )
+    mine, seen, before = Visibility(agents=frozenset({7})), [], None
+    while page := await screens.screens(2, before, seen_by=mine):
+        seen += [row.session.key for row in page]
+        before = page[-1].session.started_at, page[-1].number
+    assert seen == ["40", "20", "0"]
+
+
+async def test_many_phones_are_seen(screens: Screens) -> None:
+    """More values than one statement takes, on each way to find rows."""
+    for number in range(8):
+        variables = CallVariables(session_id="82738", device_id=str(number * 700))
+        await screens.save_screen(session(str(number), float(number), variables=variables, segments=()))
+    sees = Visibility(phones=frozenset(map(str, range(0, 5000, 100))) | frozenset(f"x{one}" for one in range(3000)))
+    for session_id in ("", "82738"):
+        got = await screens.screens(50, None, session_id, seen_by=sees)
+        assert [row.session.key for row in got] == ["7", "6", "5", "4", "3", "2", "1", "0"]
+    assert [row.session.key for row in await screens.screens(50, device_id="1400", seen_by=sees)] == ["2"]
 
 
 async def test_pictures_that_were_rewritten(screens: Screens) -> None:

@@ -32,7 +32,7 @@ def without_key(world: World, under: str = "recordings") -> list[str]:
 
 async def test_killed_between_key_and_file_the_file_is_unreadable_and_goes_later(world: World) -> None:
     await world.make(2)
-    await world.process().remove([1], CAUSE)
+    await world.kept.doom([1], CAUSE, world.clock.now())
     process = world.process()
     world.kill_at = world.seen + 1 + ["noted", "noted stored", "keys"].index("keys")
     with pytest.raises(Killed, match="keys"):
@@ -57,12 +57,12 @@ async def test_killed_at_any_step_a_move_and_a_deletion_go_on(world: World, kill
     world.kill_at = kill_at
     with pytest.raises(Killed):
         await world.process().round()
-        await world.process().remove([1], CAUSE)
+        await world.kept.doom([1], CAUSE, world.clock.now())
         await world.process().round()
         raise Killed
     world.kill_at = -1
     await world.process().round()
-    await world.process().remove([1], CAUSE)
+    await world.kept.doom([1], CAUSE, world.clock.now())
     await world.process().round()
     assert world.files("cellar") == ["2.wav"]
     assert without_key(world, "cellar") == []

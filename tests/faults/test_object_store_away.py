@@ -54,7 +54,7 @@ async def test_it_is_waited_for(world: World) -> None:
 
     store.stop()
     world.clock.advance(BELIEVED_S)
-    await process.remove([1], Cause(by="jane", reason="r", rule="p"))
+    await world.kept.doom([1], Cause(by="jane", reason="r", rule="p"), world.clock.now())
     await process.round()
     assert process.removal.waiting == 1 and "cannot be reached" in process.troubles[0]
     assert await world.rows() == [2]
@@ -86,7 +86,7 @@ async def test_a_bucket_that_vanished_loses_nothing(world: World, object_store: 
     kept = bucket.content()
     bucket.raw.delete(list(kept))
     object_store.http.delete(f"/{bucket.name}").raise_for_status()
-    await process.remove([1], Cause(by="jane", reason="r", rule="p"))
+    await world.kept.doom([1], Cause(by="jane", reason="r", rule="p"), world.clock.now())
     await process.round()
     assert process.removal.waiting == 1
     world.clock.advance(BELIEVED_S)

@@ -202,7 +202,7 @@ async def test_killed_at_any_step_an_archive_action_goes_on(world: World, kind: 
     assert world.files("work") == []
     await world.whole()
     for number in (1, 2):
-        await world.process().remove([number], Cause(by="jane", reason="r", rule="p"))
+        await world.kept.doom([number], Cause(by="jane", reason="r", rule="p"), world.clock.now())
     await world.process().round()
     assert world.files() == world.files("cellar") == []
 
@@ -229,7 +229,7 @@ async def test_a_hold_placed_during_a_purge_wins(world: World) -> None:
 
 async def test_a_hold_placed_after_the_decision_says_that_it_comes_too_late(world: World) -> None:
     await world.make(1)
-    await world.process().remove([1], Cause(by="jane", reason="r", rule="p"))
+    await world.kept.doom([1], Cause(by="jane", reason="r", rule="p"), world.clock.now())
     hold, missing = await world.kept.place(Hold(name="Late"), [1])
     assert (hold.recordings, missing) == (0, [1])
 
@@ -304,7 +304,7 @@ async def test_a_copy_that_cannot_be_reached_keeps_its_deletion_open(world: Worl
     process = world.process()
     await process.round()
     (cellar / ".earshot-archive").rename(cellar / "hidden")
-    await process.remove([1], Cause(by="jane", reason="r", rule="p"))
+    await world.kept.doom([1], Cause(by="jane", reason="r", rule="p"), world.clock.now())
     await process.round()
     assert process.removal.waiting == 1
     assert process.troubles

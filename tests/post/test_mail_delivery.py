@@ -1,7 +1,7 @@
 """The post office with a clock that is moved by hand: what is tried when, and that nothing is lost on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +66,10 @@ class Office:
         whole = a_mail(message_id=f"<{self._made}@rec.test>", number=0, created_at=now, next_attempt_at=now)
         return replace(whole, **{"expires_at": now + self.settings.give_up_s} | changes)
 
+    async def submit(self, mails: Sequence[Mail], delivery: Delivery | None = None) -> list[Outcome | None]:
+        """Put mails into the outbox and have them tried, as EMAIL does."""
+        return await (delivery or self.delivery).attempted(await self.outbox.add(mails))
+
     async def state(self, number: int = 1) -> Mail:
         found = await self.outbox.mail(number)
         assert found is not None
@@ -80,7 +84,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 
 
 async def test_what_is_taken_at_once(office: Office) -> None:
-    (outcome,) = await office.delivery.submit([office.mail()])
+    (outcome,) = await office.submit([office.mail()])
     assert outcome is not None
     assert (outcome.state, outcome.why) == ("sent", "taken")
     found = await office.state()
@@ -94,7 +98,7 @@ async def test_what_is_taken_at_once(office: Office) -> None:
 
 async def test_what_is_refused_for_good_is_dead_and_seen(office: Office) -> None:
     office.mailer.refuses.add("jane@uptivity.com")
-    first, second = await office.delivery.submit([office.mail(), office.mail(to="joe@uptivity.com")])
+    first, second = await office.submit([office.mail(), office.mail(to="joe@uptivity.com")])
     assert first is not None and second is not None
     assert (first.state, first.fault, second.state) == ("dead", "recipient", "sent")
     office.clock.advance(100 * HOUR)
@@ -107,7 +111,7 @@ async def test_what_is_refused_for_good_is_dead_and_seen(office: Office) -> None
 async def test_a_server_that_is_away_for_an_hour_loses_nothing(office: Office) -> None:
     office.mailer.says = AWAY
     for _ in range(50):
-        (outcome,) = await office.delivery.submit([office.mail()])
+        (outcome,) = await office.submit([office.mail()])
         assert outcome is None or outcome.state == "failed"
     for _ in range(int(HOUR / 10)):
         await office.delivery.round()
@@ -125,7 +129,7 @@ async def test_a_server_that_is_away_for_an_hour_loses_nothing(office: Office) -
 
 async def test_waits_double_up_to_the_longest(office: Office) -> None:
     office.mailer.says = MailDelayed("451 later", away=False)
-    await office.delivery.submit([office.mail()])
+    await office.submit([office.mail()])
     waits = []
     for _ in range(8):
         found = await office.state()
@@ -144,7 +148,7 @@ async def test_waits_are_shaken(tmp_path: Path) -> None:
         office = Office(tmp_path)
         office.delivery._random = lambda number=number: number  # type: ignore[misc]
         office.mailer.says = MailDelayed("451 later", away=False)
-        await office.delivery.submit([office.mail()])
+        await office.submit([office.mail()])
         waits.append((await office.state()).next_attempt_at - office.clock.now())
         await office.spawner.close()
     assert [round(wait) for wait in waits] == [24, 36]
@@ -152,7 +156,7 @@ async def test_waits_are_shaken(tmp_path: Path) -> None:
 
 async def test_after_days_it_is_given_up(office: Office) -> None:
     office.mailer.says = AWAY
-    await office.delivery.submit([office.mail()])
+    await office.submit([office.mail()])
     for _ in range(5 * 24 * 4):
         office.clock.advance(HOUR / 4)
         await office.delivery.round()
@@ -183,7 +187,7 @@ async def test_attachments_that_cannot_be_made(
     office: Office, failure: Exception, state: str, fault: str | None
 ) -> None:
     office.attach_fails = failure
-    (outcome,) = await office.delivery.submit([office.mail()])
+    (outcome,) = await office.submit([office.mail()])
     assert outcome is not None
     assert (outcome.state, outcome.fault) == (state, fault)
     assert (await office.state()).last_error == outcome.why != ""
@@ -226,7 +230,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_whoever_asks_waits_only_so_long_and_the_mail_goes_on(slow: tuple[Office, SlowMailer]) -> None:
     office, mailer = slow
-    assert await office.delivery.submit([office.mail() for _ in range(6)]) == [None] * 6
+    assert await office.submit([office.mail() for _ in range(6)]) == [None] * 6
     assert (await office.state(1)).state == "sending"
     mailer.may.set()
     await until(lambda: len(office.told) == 6)
@@ -236,7 +240,7 @@ async def test_whoever_asks_waits_only_so_long_and_the_mail_goes_on(slow: tuple[
 
 async def test_one_mail_is_sent_once_however_many_look(slow: tuple[Office, SlowMailer]) -> None:
     office, mailer = slow
-    await office.delivery.submit([office.mail()])
+    await office.submit([office.mail()])
     other = office.another()
     rounds = [asyncio.ensure_future(one.round()) for one in (office.delivery, other, other)]
     await asyncio.gather(*rounds)
@@ -249,7 +253,7 @@ async def test_one_mail_is_sent_once_however_many_look(slow: tuple[Office, SlowM
 async def test_what_a_killed_process_was_sending_is_sent_again(slow: tuple[Office, SlowMailer]) -> None:
     office, mailer = slow
     mail = office.mail()
-    await office.delivery.submit([mail])
+    await office.submit([mail])
     await office.spawner.close()
     assert (await office.state()).state == "sending"
     mailer.may.set()
@@ -264,7 +268,7 @@ async def test_what_a_killed_process_was_sending_is_sent_again(slow: tuple[Offic
 async def test_a_database_that_goes_in_the_middle(slow: tuple[Office, SlowMailer], monkeypatch: Any) -> None:
     monkeypatch.setattr("earshot.api.delivery.SETTLE_RETRY_S", 0.001)
     office, mailer = slow
-    await office.delivery.submit([office.mail()])
+    await office.submit([office.mail()])
     office.outbox.unavailable = True
     mailer.may.set()
     await until(lambda: len(mailer.inbox) == 1)
@@ -279,14 +283,14 @@ async def test_a_database_that_goes_in_the_middle(slow: tuple[Office, SlowMailer
 async def test_a_database_that_is_away_keeps_nothing(office: Office) -> None:
     office.outbox.unavailable = True
     with pytest.raises(StoreUnavailable):
-        await office.delivery.submit([office.mail()])
+        await office.submit([office.mail()])
     assert office.mailer.tried == 0
 
 
 async def test_without_a_server_mail_is_kept(office: Office) -> None:
     post = office.another(mailer=False)
     assert not post.has_server
-    assert await post.submit([office.mail()]) == [None]
+    assert await office.submit([office.mail()], post) == [None]
     assert await post.round() == 0
     assert (await office.state()).state == "queued"
     assert await office.delivery.round() == 1
@@ -305,7 +309,7 @@ async def test_the_loop_sends_what_is_due_and_survives_everything(office: Office
 
 
 async def test_sent_mail_is_forgotten_in_time(office: Office) -> None:
-    await office.delivery.submit([office.mail()])
+    await office.submit([office.mail()])
     await office.delivery.round()
     office.clock.advance(office.settings.kept_s + PRUNE_EVERY_S)
     await office.delivery.round()

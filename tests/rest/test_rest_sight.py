@@ -7,11 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from starlette.routing import Mount
+from tests.contracts.test_screens_contract import session
 from tests.rest.asking import Desk, a_desk
 
 from earshot.api.permissions import BLACKOUTS, CALL_CONTROL, LIVE_MONITORING, NEEDED, SYSTEM_STATUS
 from earshot.ports.capture import Hello, Order
+from earshot.store.screen_tables import SCREENS
+from earshot.store.sql.screens import _values
 from earshot.web.permitted import NEEDS
 from earshot.web.rest.frame import GuardedRoute
 
@@ -161,6 +165,26 @@ async def test_groups_show_the_calls_that_are_theirs(scene: Scene) -> None:
             assert answer.status_code == status, (path, instance, answer.text)
     assert (await lead.post("/api/v1/calls/stop", json={"device_id": "300"})).status_code == 404, "b is among them"
     assert (await lead.post("/api/v1/calls/stop", json={"device_id": "300", "call_instance": "a"})).status_code == 200
+
+
+async def test_pages_of_screen_sessions_are_full(scene: Scene) -> None:
+    """However many sessions of others lie between."""
+    number = await scene.desk.agent("looks", "RECORDINGSEARCH", "VIEWINGOFOWNRECORDINGS")
+    client, rows = await scene.desk.with_token(number, "all"), []
+    for place in range(2_103):
+        rows.append(_values(session(str(place), float(place), agent_id=number if place < 3 else 99)))
+    async with scene.desk.inside.database.write() as connection:
+        await connection.execute(sa.insert(SCREENS), rows)
+    path = "/api/v1/screen-sessions"
+    first = (await client.get(path, params={"limit": 2})).json()
+    rest = (await client.get(path, params={"limit": 2, "cursor": first["next"]})).json()
+    assert [len(page["items"]) for page in (first, rest)] == [2, 1]
+    numbers = [one["number"] for one in first["items"] + rest["items"]]
+    assert len(set(numbers)) == 3 and numbers == sorted(numbers, reverse=True)
+    assert rest["next"] is None
+    everybody = (await (await scene.desk.admin()).get(path, params={"limit": 2})).json()
+    assert len(everybody["items"]) == 2 and everybody["next"]
+    assert [one["agent_id"] for one in everybody["items"]] == [99, 99]
 
 
 async def test_status_commands_show_the_own_devices(scene: Scene) -> None:

@@ -12,6 +12,7 @@ from earshot.store.migrate import upgrade
 from earshot.store.sql.access import GRANTED, LINKED
 from earshot.store.sql.calls import _seen_calls
 from earshot.store.sql.recordings import SEEN, _list
+from earshot.store.sql.screens import screens_query, seen_screens_query
 from earshot.store.sqlite import named_dialect
 
 COLUMNS = ("agent_id", "device_id", "device_alias", "sgroup", "gate")
@@ -58,6 +59,23 @@ def test_calls_of_several_values_are_found_one_by_one(
     found = plan(database, _seen_calls(column, 4, *limits))
     assert found.count(f"ix_calls_{column} ({column}=?") == 4
     assert "SCAN calls" not in found and "ix_calls_verdict" not in found
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("given", [frozenset(), frozenset({"before_time"})])
+def test_screens_of_several_values_are_found_one_by_one(
+    database: sqlite3.Connection, column: str, given: frozenset[str]
+) -> None:
+    found = plan(database, seen_screens_query(column, 4, given))
+    assert found.count(f"ix_screens_{column} ({column}=?") == 4
+    assert "SCAN screens" not in found
+
+
+@pytest.mark.parametrize("name", ["session_id", "device_id"])
+def test_screens_found_otherwise_are_looked_through(database: sqlite3.Connection, name: str) -> None:
+    found = plan(database, screens_query(frozenset({name}), ALL_OF_THEM))
+    assert f"({name}=?" in found and "SCAN screens" not in found
+    assert "OR" not in found.split() and "TEMP B-TREE" not in found
 
 
 @pytest.mark.parametrize("name", ["device_id", "group", "user3", "ident", "filename", "audio_hash"])

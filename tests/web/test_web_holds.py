@@ -1,6 +1,6 @@
 """The pages of holds and deletions: what they show, to whom, and that their forms work."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
@@ -11,7 +11,7 @@ from tests.web.world import World
 
 from earshot.api.audit import NoTrail
 from earshot.api.retention import RetentionDesk
-from earshot.ports.retention import DAY_S, Cause, Defaults, Doomed
+from earshot.ports.retention import DAY_S, Defaults
 from earshot.store.memory_retention import MemoryRetention
 from earshot.store.memory_screen_retention import MemoryScreenRetention
 from earshot.store.memory_screens import MemoryScreens
@@ -39,16 +39,13 @@ async def browser(world: World, board: Board) -> AsyncIterator[httpx.AsyncClient
     for number in (1, 2):
         await world.add_call(number)
 
-    async def remove(record_ids: Sequence[int], cause: Cause) -> Doomed:
-        return await kept.doom(record_ids, cause, world.clock.now())
-
     app = world.app()
     screens = MemoryScreens()
     screens_kept = MemoryScreenRetention(screens, world.store, kept)
     for key, at in (("a", 500.0), ("b", 900.0)):
         await screens.save_screen(session(key, at))
     assert await screens_kept.doom_due(600.0 + 30 * DAY_S, Defaults(), {1}, 10)
-    desk = RetentionDesk(kept, world.store, world.clock, NoTrail, remove, screens_kept)
+    desk = RetentionDesk(kept, world.store, world.clock, NoTrail, screens_kept)
     app.router.routes[:0] = HoldPages(desk, board).routes()  # type: ignore[arg-type]
     app.state.console.retention = desk
     transport = httpx.ASGITransport(app, client=("192.0.2.7", 40000))

@@ -43,7 +43,7 @@ async def log_in(world: World, browser: httpx.AsyncClient, user_id: int) -> None
 async def dead(office: Office) -> Mail:
     """One mail that was refused for good."""
     office.mailer.says = MailRefused("recipient", "550 nobody of that name")
-    (outcome,) = await office.delivery.submit([office.mail()])
+    (outcome,) = await office.submit([office.mail()])
     office.mailer.says = None
     assert outcome is not None
     return outcome.mail
@@ -64,7 +64,7 @@ async def test_the_list(world: World, office: Office, browser: httpx.AsyncClient
     await log_in(world, browser, 1)
     assert "No mail yet." in (await browser.get("/mail")).text
     await dead(office)
-    await office.delivery.submit([office.mail(to="joe@uptivity.com")])
+    await office.submit([office.mail(to="joe@uptivity.com")])
     page = (await browser.get("/mail")).text
     assert "550 nobody of that name" in page
     assert "Given up <b>1</b>" in page and "Sent <b>1</b>" in page

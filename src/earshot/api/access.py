@@ -139,9 +139,10 @@ async def _agent(context: Context, request: Request) -> User:
 @_answering
 async def add_group(context: Context, request: Request) -> Result:
     """ADDGROUP: a group that exists is answered like a new one."""
-    group, new = await context.access.add_group(request.get("GROUPNAME"))
-    if new:
-        await context.audit.note(request.actor, "added", f"group {group.name}")
+    async with context.audit.together():
+        group, new = await context.access.add_group(request.get("GROUPNAME"))
+        if new:
+            await context.audit.note(request.actor, "added", f"group {group.name}")
     body = (("GROUPID", str(group.group_id)), ("GROUPNAME", group.name))
     return ok(request, f"group: {group.name} has been added", body)
 
@@ -154,13 +155,13 @@ async def modify_group_permission(context: Context, request: Request) -> Result:
     phone = request.get("PHONEID") or request.get("DEVICEID")
     adding = request.get("ACTION") == "ADD"
     change = context.access.put_phone if adding else context.access.take_phone
+    act, detail = "added phone" if adding else "removed phone", {"phone": phone, "agent": str(agent.user_id)}
     try:
-        changed = await change(group.group_id, phone, agent.user_id)
+        async with context.audit.together():
+            if await change(group.group_id, phone, agent.user_id):
+                await context.audit.note(request.actor, act, f"group {group.name}", **detail)
     except NoUser:
         raise NoUser(f"Phone {phone} does not belong to agent {agent.user_id}") from None
-    if changed:
-        act = "added phone" if adding else "removed phone"
-        await context.audit.note(request.actor, act, f"group {group.name}", phone=phone, agent=str(agent.user_id))
     numbers: tuple[Node, ...] = (("GROUPID", str(group.group_id)), ("AGENTID", str(agent.user_id)))
     sent = [(name, value) for name, value in request.params.items() if value and name not in ("GROUPID", "AGENTID")]
     return ok(request, body=(*sent, *numbers))
@@ -172,26 +173,28 @@ async def modify_group_permission(context: Context, request: Request) -> Result:
 @_answering
 async def modify_role(context: Context, request: Request) -> Result:
     """MODIFYROLE: there is no way to rename; MODIFY sets DESCRIPTION where it is sent."""
-    name = request.get("ROLENAME")
+    name, description = request.get("ROLENAME"), request.get("DESCRIPTION")
     if request.get("ACTION") == "ADD":
         try:
-            await context.access.add_role(name, request.get("DESCRIPTION"))
+            async with context.audit.together():
+                await context.access.add_role(name, description)
+                await context.audit.note(request.actor, "added", f"role {name}", description=description)
         except NotUnique:
             return failed(request, "API_ROLE_ALREADY_EXISTS", f"Role {name} exists already")
-        await context.audit.note(request.actor, "added", f"role {name}", description=request.get("DESCRIPTION"))
         return ok(request, "Role Added")
     role = await _role(context, request)
     if request.get("ACTION") == "MODIFY":
         if "DESCRIPTION" in request.params:
-            await context.access.describe_role(role.role_id, request.get("DESCRIPTION"))
-            note = request.get("DESCRIPTION")
-            await context.audit.note(request.actor, "changed", f"role {role.name}", description=note)
+            async with context.audit.together():
+                await context.access.describe_role(role.role_id, description)
+                await context.audit.note(request.actor, "changed", f"role {role.name}", description=description)
         return ok(request, "Role Modified")
     try:
-        await context.access.delete_role(role.role_id)
+        async with context.audit.together():
+            await context.access.delete_role(role.role_id)
+            await context.audit.note(request.actor, "deleted", f"role {role.name}")
     except BuiltIn:
         return failed(request, INVALID_ACTION, f"Role {role.name} is built in and cannot be deleted")
-    await context.audit.note(request.actor, "deleted", f"role {role.name}")
     return ok(request, "Role Deleted")
 
 
@@ -202,9 +205,10 @@ async def modify_role_group_permission(context: Context, request: Request) -> Re
     group = await _group(context, request)
     adding = request.get("ACTION") == "ADD"
     change = context.access.grant if adding else context.access.revoke
-    if await change(role.role_id, "group", group.group_id):
-        act = "granted" if adding else "revoked"
-        await context.audit.note(request.actor, act, f"role {role.name}", group=group.name)
+    async with context.audit.together():
+        if await change(role.role_id, "group", group.group_id):
+            act = "granted" if adding else "revoked"
+            await context.audit.note(request.actor, act, f"role {role.name}", group=group.name)
     return ok(request, "Group Added" if adding else "Group Deleted")
 
 
@@ -215,9 +219,10 @@ async def modify_role_permission(context: Context, request: Request) -> Result:
     role = await _role(context, request)
     adding = request.get("ACTION") == "ADD"
     change = context.access.grant if adding else context.access.revoke
-    if await change(role.role_id, "permission", permission.name):
-        act = "granted" if adding else "revoked"
-        await context.audit.note(request.actor, act, f"role {role.name}", permission=permission.name)
+    async with context.audit.together():
+        if await change(role.role_id, "permission", permission.name):
+            act = "granted" if adding else "revoked"
+            await context.audit.note(request.actor, act, f"role {role.name}", permission=permission.name)
     return ok(request, "Permission Added" if adding else "Permission Deleted")
 
 
@@ -227,14 +232,14 @@ async def modify_user_role(context: Context, request: Request) -> Result:
     role = await _role(context, request)
     user = await _user(context, request)
     action = request.get("ACTION")
-    if action == "DELETE":
-        changed = await context.access.take_role(role.role_id, user.user_id)
-    else:
-        changed = await context.access.give_role(role.role_id, user.user_id, only=action == "MODIFY")
-    if changed:
-        act = {"ADD": "assigned role", "MODIFY": "assigned only role", "DELETE": "took role"}[action]
-        await context.audit.note(
-            request.actor, act, f"user {user.username or user.user_id}", role=role.name, user_id=str(user.user_id)
-        )
+    async with context.audit.together():
+        if action == "DELETE":
+            changed = await context.access.take_role(role.role_id, user.user_id)
+        else:
+            changed = await context.access.give_role(role.role_id, user.user_id, only=action == "MODIFY")
+        if changed:
+            act = {"ADD": "assigned role", "MODIFY": "assigned only role", "DELETE": "took role"}[action]
+            detail = {"role": role.name, "user_id": str(user.user_id)}
+            await context.audit.note(request.actor, act, f"user {user.username or user.user_id}", **detail)
     verb = "is no longer assigned" if action == "DELETE" else "is assigned"
     return ok(request, f"User {user.user_id} {verb} role {role.name}")

@@ -5,6 +5,7 @@ an entry stays small.
 """
 
 import re
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from earshot.actor import Actor
@@ -41,6 +42,10 @@ class RecordedTrail:
             },
         )
         await self._log.append([entry])
+
+    def together(self) -> AbstractAsyncContextManager[object]:
+        """See `earshot.api.audit.AuditTrail.together`."""
+        return self._log.together()
 
 
 def short(text: str) -> str:

@@ -109,15 +109,14 @@ async def _update_recording(context: Context, request: Request, record_id: str) 
     changes = changes_in(request)
     if request.get("RECORDID") and request.get("DEVICEID"):
         changes["device_id"] = request.get("DEVICEID")
+    found = False
     try:
-        found = (
-            is_number(record_id)
-            and await _is_shown(context, request, int(record_id))
-            and await context.store.update_recording(int(record_id), changes)
-        )
-        if found:
-            fields = ", ".join(sorted(changes))
-            await context.audit.note(request.actor, "changed", f"recording {int(record_id)}", fields=fields)
+        if is_number(record_id) and await _is_shown(context, request, int(record_id)):
+            async with context.audit.together():
+                found = await context.store.update_recording(int(record_id), changes)
+                if found:
+                    fields = ", ".join(sorted(changes))
+                    await context.audit.note(request.actor, "changed", f"recording {int(record_id)}", fields=fields)
     except StoreUnavailable as error:
         return failed(request, "API_DATABASE_QUERY_ERROR", str(error))
     if not found:

@@ -98,12 +98,11 @@ class Delivery:
         """Whether a mail server is configured at all."""
         return self.mailer is not None
 
-    async def submit(self, mails: Sequence[Mail]) -> list[Outcome | None]:
-        """Keep the mails, then wait at most `handoff_s` for their first attempts, which go on after that.
+    async def attempted(self, numbers: Sequence[int]) -> list[Outcome | None]:
+        """Try mails that were put into the outbox just now; waits at most `handoff_s` for that, and it goes on after.
 
-        What came of each; None while nothing has. Raises StoreUnavailable when they could not be kept: then none is.
+        What came of each; None while nothing has.
         """
-        numbers = await self.outbox.add(mails)
         tasks = [self._spawner.spawn(f"mail {number}", self._one(number)) for number in numbers]
         done, _ = await asyncio.wait(tasks, timeout=self.settings.handoff_s)
         return [

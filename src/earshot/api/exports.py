@@ -138,11 +138,12 @@ async def _answer(
         return failed(request, "API_ERROR_OUT_OF_DISK_SPACE", str(full))
     except EarshotError as trouble:
         return failed(request, PROCESSING_ERROR, str(trouble))
+    detail = {"format": wanted, "kind": kind, "encrypted": "yes" if password else ""}
     try:
-        for row in rows:
-            detail = {"format": wanted, "kind": kind, "encrypted": "yes" if password else ""}
-            detail |= heard(request.actor, row)
-            await context.audit.note(request.actor, "exported", f"recording {row.record_id}", **detail)
+        async with context.audit.together():
+            for row in rows:
+                told = detail | heard(request.actor, row)
+                await context.audit.note(request.actor, "exported", f"recording {row.record_id}", **told)
     except StoreUnavailable as error:
         if reply.ranged is not None:
             reply.ranged.release()

@@ -89,8 +89,10 @@ async def _add_user(context: Context, request: Request) -> Result:
         fields["is_agent"] = True
     added_at = _moment(context, request, "ADD_TIME")
     user = User(added_at=added_at, modified_at=_moment(context, request, "MOD_TIME"), **fields)
-    user_id = await context.store.add_user(user, await _password(context, request))
-    await _note(context, request, "created", user.username or f"{user.first_name} {user.last_name}", user_id, fields)
+    name, password = user.username or f"{user.first_name} {user.last_name}", await _password(context, request)
+    async with context.audit.together():
+        user_id = await context.store.add_user(user, password)
+        await _note(context, request, "created", name, user_id, fields)
     await refresh(context)
     return ok(request, body=(("USERID", str(user_id)),))
 
@@ -126,8 +128,10 @@ async def _modify_user(context: Context, request: Request) -> Result:
     changes = _fields(request) | {"modified_at": _moment(context, request, "MOD_TIME")}
     for served in () if request.get("USERID") else FOUND_BY[bool(request.get("USERNAME"))]:
         changes.pop(served, None)  # what the user was found by, in any letter case, is not a change of it
-    await context.store.modify_user(user_id, changes, await _password(context, request))
-    await _note(context, request, "changed", await _name_of(context, user_id), user_id, changes)
+    password = await _password(context, request)
+    async with context.audit.together():
+        await context.store.modify_user(user_id, changes, password)
+        await _note(context, request, "changed", await _name_of(context, user_id), user_id, changes)
     await refresh(context)
     return ok(request, body=(("USERID", str(user_id)),))
 
@@ -140,9 +144,10 @@ async def _delete_user(context: Context, request: Request) -> Result:
         raise NotFound
     if await _is_above(context, request, user_id):
         return failed(request, INVALID_REQUEST_TYPE, ONLY_ADMINISTRATORS)
-    name = await _name_of(context, user_id)
-    await context.store.delete_user(user_id)
-    await _note(context, request, "deleted", name, user_id, {})
+    async with context.audit.together():
+        name = await _name_of(context, user_id)
+        await context.store.delete_user(user_id)
+        await _note(context, request, "deleted", name, user_id, {})
     await refresh(context)
     return ok(request, body=(("USERID", str(user_id)),))
 
@@ -209,12 +214,13 @@ async def import_agent_phone(context: Context, request: Request) -> Result:
         user_id = await _find_user(context, request, "AGENTID")
         if user_id is None:
             return failed(request, AGENT_NOT_FOUND, "There is no such agent")
-        if request.get("ACTION") == "ADD":
-            await context.store.assign_phone(phone, user_id)
-        elif not await context.store.free_phone(phone, user_id):
-            return failed(request, AGENT_NOT_FOUND, f"Phone {phone} does not belong to agent {user_id}")
         detail = {"user_id": str(user_id), "phone": phone, "what": f"phone {request.get('ACTION').lower()}"}
-        await context.audit.note(request.actor, "changed", f"user {await _name_of(context, user_id)}", **detail)
+        async with context.audit.together():
+            if request.get("ACTION") == "ADD":
+                await context.store.assign_phone(phone, user_id)
+            elif not await context.store.free_phone(phone, user_id):
+                return failed(request, AGENT_NOT_FOUND, f"Phone {phone} does not belong to agent {user_id}")
+            await context.audit.note(request.actor, "changed", f"user {await _name_of(context, user_id)}", **detail)
         await refresh(context)
     except NotUnique as taken:
         return failed(request, "API_ERROR_KEYS_NOT_UNIQUE", str(taken))
@@ -235,9 +241,10 @@ async def import_workstation(context: Context, request: Request) -> Result:
         refused = await refused_location(context, request, station.location_id)
         if refused is not None:
             return refused
-        stored = await context.store.map_station(station)
-        detail = {"device": stored.device_id, "location": str(stored.location_id)}
-        await context.audit.note(request.actor, "changed", f"station {stored.station}", **detail)
+        async with context.audit.together():
+            stored = await context.store.map_station(station)
+            detail = {"device": stored.device_id, "location": str(stored.location_id)}
+            await context.audit.note(request.actor, "changed", f"station {stored.station}", **detail)
         await refresh(context)
     except StoreUnavailable as error:
         return failed(request, DATABASE, str(error))

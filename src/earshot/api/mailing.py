@@ -174,10 +174,7 @@ def _shows(sees: Visibility, row: RecordingRow) -> bool:
 
 
 async def _send(context: Context, request: Request, desk: MailDesk, order: Order) -> Result:
-    """Note the act, queue one mail a receiver, wait for the first attempts. Raises StoreUnavailable."""
-    detail = {"to": ", ".join(order.receivers), "format": order.format, "kind": order.kind}
-    for row in order.rows:
-        await context.audit.note(request.actor, "mailed", f"recording {row.record_id}", **detail)
+    """Note the act and queue one mail a receiver, then wait for the first attempts. Raises StoreUnavailable."""
     now = context.clock.now()
     mails = [
         Mail(
@@ -200,7 +197,12 @@ async def _send(context: Context, request: Request, desk: MailDesk, order: Order
         )
         for receiver in order.receivers
     ]
-    return _answer(request, order.receivers, await desk.delivery.submit(mails))
+    detail = {"to": ", ".join(order.receivers), "format": order.format, "kind": order.kind}
+    async with context.audit.together():
+        for row in order.rows:
+            await context.audit.note(request.actor, "mailed", f"recording {row.record_id}", **detail)
+        numbers = await desk.delivery.outbox.add(mails)
+    return _answer(request, order.receivers, await desk.delivery.attempted(numbers))
 
 
 def _answer(request: Request, receivers: Sequence[str], outcomes: Sequence[Outcome | None]) -> Result:

@@ -4,7 +4,7 @@ Who may do what is asked here as well as at the doors; every act is noted, and a
 one rule: a hold is looked for by the store, in the transaction that decides the removal.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from earshot.actor import Actor
@@ -23,7 +23,6 @@ from earshot.ports.retention import (
     Cause,
     Criteria,
     Deletion,
-    Doomed,
     Hold,
     RetentionStore,
 )
@@ -32,8 +31,6 @@ from earshot.storage.places import Place, Places
 from earshot.store.fields import NUMBERS
 
 LONGEST_TEXT = 500
-
-Remove = Callable[[Sequence[int], Cause], Awaitable[Doomed]]
 
 
 class NotAllowed(Exception):
@@ -54,8 +51,8 @@ class Held(Exception):
 
 
 class RetentionDesk:
-    """`remove` decides removals and begins them; `audit` gives the trail of the moment; `screens` has the tombstones of
-    screen sessions, where there are any."""
+    """`audit` gives the trail of the moment; `screens` has the tombstones of screen sessions, where there are any;
+    `decided` is called when a removal was decided, to have it begun."""
 
     def __init__(
         self,
@@ -63,17 +60,17 @@ class RetentionDesk:
         store: Store,
         clock: Clock,
         audit: Callable[[], AuditTrail],
-        remove: Remove,
         screens: ScreenRetention | None = None,
         places: Places | None = None,
+        decided: Callable[[], None] = lambda: None,
     ) -> None:
         self.kept = kept
         self.screens = screens
         self._store = store
         self._clock = clock
         self._audit = audit
-        self._remove = remove
         self._places = places or Places()
+        self._decided = decided
 
     async def delete(self, actor: Actor, record_id: int, reason: str) -> Deletion:
         """Delete a recording for good. Raises NotAllowed, BadInput without a reason, Held, NotFound (also for one that
@@ -83,17 +80,20 @@ class RetentionDesk:
         row = await self._store.recording(record_id) if 0 < record_id < 2**63 else None
         if row is None or not shown(row.sealed, actor.sees):
             raise NotFound(f"there is no recording {record_id}")
-        doomed = await self._remove([record_id], Cause(by=actor.name, reason=said, rule=PERSON))
-        subject = f"recording {record_id}"
-        if record_id in doomed.held:
-            holds = doomed.held[record_id]
-            await self._audit().note(actor, "refused", subject, what="deletion", holds=", ".join(map(str, holds)))
+        cause, subject, audit = Cause(by=actor.name, reason=said, rule=PERSON), f"recording {record_id}", self._audit()
+        async with audit.together():
+            doomed = await self.kept.doom([record_id], cause, self._clock.now())
+            for one in doomed.deletions:
+                await audit.note(actor, "deleted", subject, reason=said, rule=PERSON, sha256=one.audio_sha256)
+            holds = doomed.held.get(record_id, ())
+            if holds:
+                await audit.note(actor, "refused", subject, what="deletion", holds=", ".join(map(str, holds)))
+        if holds:
             raise Held(record_id, holds)
         if not doomed.deletions:
             raise NotFound(f"there is no recording {record_id}")
-        (deletion,) = doomed.deletions
-        await self._audit().note(actor, "deleted", subject, reason=said, rule=PERSON, sha256=deletion.audio_sha256)
-        return deletion
+        self._decided()
+        return doomed.deletions[0]
 
     async def place(
         self,
@@ -116,26 +116,29 @@ class RetentionDesk:
             placed_by=actor.name,
             placed_at=self._clock.now(),
         )
-        placed, missing = await self.kept.place(hold, list(dict.fromkeys(recordings)))
-        await self._audit().note(
-            actor,
-            "held",
-            f"hold {placed.number}",
-            name=placed.name,
-            matter=placed.matter,
-            recordings=str(placed.recordings),
-            criteria=words(wanted),
-            missing=", ".join(map(str, missing)),
-        )
+        audit = self._audit()
+        async with audit.together():
+            placed, missing = await self.kept.place(hold, list(dict.fromkeys(recordings)))
+            await audit.note(
+                actor,
+                "held",
+                f"hold {placed.number}",
+                name=placed.name,
+                matter=placed.matter,
+                recordings=str(placed.recordings),
+                criteria=words(wanted),
+                missing=", ".join(map(str, missing)),
+            )
         return placed, missing
 
     async def lift(self, actor: Actor, number: int, reason: str) -> None:
         """Lift a hold. Raises NotAllowed, BadInput without a reason, NotFound, StoreUnavailable."""
         _must(actor, LEGAL_HOLD)
-        said = _text(reason, "a reason")
-        if not 0 < number < 2**63 or not await self.kept.lift(number, actor.name, said, self._clock.now()):
-            raise NotFound(f"there is no hold {number} that stands")
-        await self._audit().note(actor, "lifted", f"hold {number}", reason=said)
+        said, audit = _text(reason, "a reason"), self._audit()
+        async with audit.together():
+            if not 0 < number < 2**63 or not await self.kept.lift(number, actor.name, said, self._clock.now()):
+                raise NotFound(f"there is no hold {number} that stands")
+            await audit.note(actor, "lifted", f"hold {number}", reason=said)
 
     async def add_action(self, actor: Actor, action: ArchiveAction) -> ArchiveAction:
         """Add an archive action; a folder is made, and folder or bucket marked as an archive. Raises NotAllowed,
@@ -153,14 +156,13 @@ class RetentionDesk:
         )
         if place is not None:
             await place.prepare()
+        told, audit = {"name": made.name, "kind": made.kind, "destination": made.destination}, self._audit()
         try:
-            number = await self.kept.add_action(made)
+            async with audit.together():
+                number = await self.kept.add_action(made)
+                await audit.note(actor, "created", f"archive action {number}", **told)
         except (NotUnique, NotFound) as wrong:
             raise BadInput(str(wrong)) from None
-        subject = f"archive action {number}"
-        await self._audit().note(
-            actor, "created", subject, name=made.name, kind=made.kind, destination=made.destination
-        )
         return replace(made, number=number)
 
     def _place(self, destination: str) -> Place | None:
@@ -173,12 +175,14 @@ class RetentionDesk:
         """Make an archive action active or inactive; False if it was so. Raises NotAllowed, BadInput for Purge,
         NotFound, StoreUnavailable."""
         _must(actor, ARCHIVE_ADMINISTRATION)
+        audit, state = self._audit(), "yes" if active else "no"
         try:
-            changed = await self.kept.set_action_active(number, active)
+            async with audit.together():
+                changed = await self.kept.set_action_active(number, active)
+                if changed:
+                    await audit.note(actor, "changed", f"archive action {number}", active=state)
         except ValueError as wrong:
             raise BadInput(str(wrong)) from None
-        if changed:
-            await self._audit().note(actor, "changed", f"archive action {number}", active="yes" if active else "no")
         return changed
 
 

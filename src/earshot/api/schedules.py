@@ -68,20 +68,23 @@ class ScheduleDesk:
 
     async def add(self, actor: Actor, document: Mapping[str, Any]) -> Schedule:
         """Add the schedule of a JSON document; its number is given by us. Raises BadInput."""
-        added = await self._store.add_schedule(replace(schedule_of(document), number=0), actor.name)
-        await self._trail().note(actor, "created", f"schedule {added.number}", **_written(document_of(added)))
+        wanted, trail = replace(schedule_of(document), number=0), self._trail()
+        async with trail.together():
+            added = await self._store.add_schedule(wanted, actor.name)
+            await trail.note(actor, "created", f"schedule {added.number}", **_written(document_of(added)))
         await self._changed()
         return added
 
     async def change(self, actor: Actor, number: int, changes: Mapping[str, Any]) -> Schedule:
         """Change what `changes` names. Raises NoSchedule, BadInput."""
-        before = (await self.one(number)).schedule
+        trail, before = self._trail(), (await self.one(number)).schedule
         wanted = replace(schedule_of(changes, base=before), number=number)
         old, new = document_of(before), document_of(wanted)
         different = {name: value for name, value in new.items() if value != old[name]}
         if different:
-            await self._store.change_schedule(wanted, actor.name)
-            await self._trail().note(actor, "changed", f"schedule {number}", **_written(different))
+            async with trail.together():
+                await self._store.change_schedule(wanted, actor.name)
+                await trail.note(actor, "changed", f"schedule {number}", **_written(different))
             await self._changed()
         return wanted
 

@@ -94,18 +94,22 @@ class Tokens:
         token = ApiToken(
             name=name, user_id=user_id, scopes=scopes, created_at=now, expires_at=now + days * DAY_S if days else 0.0
         )
-        number = await self._kept.add(token, token_sha256(secret))
         what = ALL if scopes is None else ",".join(sorted(scopes))
         detail = {"name": name, "of_user": str(user_id), "scopes": what, "days": f"{days:g}"}
-        await self._audit().note(actor, "created token", f"token {number}", **detail)
+        audit = self._audit()
+        async with audit.together():
+            number = await self._kept.add(token, token_sha256(secret))
+            await audit.note(actor, "created token", f"token {number}", **detail)
         return replace(token, number=number), secret
 
     async def revoke(self, actor: Actor, number: int, user_id: int | None = None) -> bool:
         """End a token (of that user, where one is given) for ever; False if there is none that still stands."""
-        if not await self._kept.revoke(number, self._clock.now(), user_id):
-            return False
-        await self._audit().note(actor, "revoked token", f"token {number}")
-        return True
+        audit = self._audit()
+        async with audit.together():
+            revoked = await self._kept.revoke(number, self._clock.now(), user_id)
+            if revoked:
+                await audit.note(actor, "revoked token", f"token {number}")
+        return revoked
 
     async def listed(self, user_id: int | None = None) -> list[ApiToken]:
         """All tokens, or those of one user, newest first."""

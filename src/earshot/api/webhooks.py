@@ -52,8 +52,9 @@ class WebhookDesk:
         """Add one for the event types of a list with commas (blank: all); a blank secret is made up. Raises
         BadInput."""
         made = Webhook(url=checked_url(url), secret=_secret(secret) or new_secret(), types=event_types(types))
-        made = replace(made, webhook_id=await self._store.add_webhook(made))
-        await self._note(actor, "created", made.webhook_id, url=made.url, types=_words(made))
+        async with self._audit().together():
+            made = replace(made, webhook_id=await self._store.add_webhook(made))
+            await self._note(actor, "created", made.webhook_id, url=made.url, types=_words(made))
         return made
 
     async def change(
@@ -78,24 +79,26 @@ class WebhookDesk:
             added_at=before.added_at,
         )
         if wanted != before:
-            if not await self._store.change_webhook(wanted):
-                raise NoWebhook(number)
-            await self._note(
-                actor,
-                "changed",
-                number,
-                url=wanted.url if wanted.url != before.url else "",
-                types=_words(wanted) if wanted.types != before.types else "",
-                signature="another key" if wanted.secret != before.secret else "",
-                active=("yes" if wanted.active else "no") if wanted.active != before.active else "",
-            )
+            async with self._audit().together():
+                if not await self._store.change_webhook(wanted):
+                    raise NoWebhook(number)
+                await self._note(
+                    actor,
+                    "changed",
+                    number,
+                    url=wanted.url if wanted.url != before.url else "",
+                    types=_words(wanted) if wanted.types != before.types else "",
+                    signature="another key" if wanted.secret != before.secret else "",
+                    active=("yes" if wanted.active else "no") if wanted.active != before.active else "",
+                )
         return wanted
 
     async def remove(self, actor: Actor, number: int) -> None:
         """Remove one with all that waits for it. Raises NoWebhook."""
-        if not 0 < number <= LARGEST or not await self._store.remove_webhook(number):
-            raise NoWebhook(number)
-        await self._note(actor, "deleted", number)
+        async with self._audit().together():
+            if not 0 < number <= LARGEST or not await self._store.remove_webhook(number):
+                raise NoWebhook(number)
+            await self._note(actor, "deleted", number)
 
     async def dead(self, number: int | None = None, limit: int = 100) -> Sequence[Delivery]:
         """What was given up for one webhook, or for all of them, oldest first."""
@@ -104,9 +107,10 @@ class WebhookDesk:
     async def retry(self, actor: Actor, number: int, delivery: int | None = None) -> int:
         """Let what was given up (one delivery, or all) be tried again; returns how many. Raises NoWebhook."""
         await self.one(number)
-        count = await self._store.retry(number, self._clock.now(), delivery)
-        if count:
-            await self._note(actor, "redelivered", number, deliveries=str(count))
+        async with self._audit().together():
+            count = await self._store.retry(number, self._clock.now(), delivery)
+            if count:
+                await self._note(actor, "redelivered", number, deliveries=str(count))
         return count
 
     async def _note(self, actor: Actor, act: str, number: int, **detail: str) -> None:

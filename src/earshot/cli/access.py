@@ -170,10 +170,11 @@ def _change(settings: Settings, name: str, asked: Asked, *, giving: bool) -> Non
         done = []
         for link, value, shown in links:
             change = desk.access.grant if giving else desk.access.revoke
-            if await change(role.role_id, link, value):
-                act = "granted" if giving else "revoked"
-                await desk.trail.note(OPERATOR, act, f"role {role.name}", **{link: shown})
-                done.append(f"{act} {link.replace('_', '-')} {shown}")
+            async with desk.trail.together():
+                if await change(role.role_id, link, value):
+                    act = "granted" if giving else "revoked"
+                    await desk.trail.note(OPERATOR, act, f"role {role.name}", **{link: shown})
+                    done.append(f"{act} {link.replace('_', '-')} {shown}")
         return done or ["nothing changed"]
 
     _print(settings, work)
@@ -202,9 +203,10 @@ def group_add(name: GroupName, data_dir: DataDir = None, config: ConfigFile = No
         raise typer.BadParameter("a blank name means nothing")
 
     async def work(desk: Desk) -> list[str]:
-        group, new = await desk.access.add_group(name.strip())
-        if new:
-            await desk.trail.note(OPERATOR, "added", f"group {group.name}")
+        async with desk.trail.together():
+            group, new = await desk.access.add_group(name.strip())
+            if new:
+                await desk.trail.note(OPERATOR, "added", f"group {group.name}")
         return [f"group {group.group_id} {group.name} {'added' if new else 'was there'}"]
 
     _print(loaded(config, data_dir=data_dir), work)
@@ -227,14 +229,13 @@ def group_phones(
         for phone, adding in changes:
             owner = owners.get(phone, User())
             change = desk.access.put_phone if adding else desk.access.take_phone
+            act, note = "added phone" if adding else "removed phone", {"phone": phone, "agent": str(owner.user_id)}
             try:
-                changed = await change(group.group_id, phone, owner.user_id)
+                async with desk.trail.together():
+                    if await change(group.group_id, phone, owner.user_id):
+                        await desk.trail.note(OPERATOR, act, f"group {group.name}", **note)
             except NoUser:
                 raise EarshotError(f"phone {phone} belongs to no agent") from None
-            if changed:
-                act = "added phone" if adding else "removed phone"
-                note = {"phone": phone, "agent": str(owner.user_id)}
-                await desk.trail.note(OPERATOR, act, f"group {group.name}", **note)
         return [f"{phone}\t{owners[phone].username}" for phone in (await desk.group(name)).phones]
 
     _print(loaded(config, data_dir=data_dir), work)
@@ -252,8 +253,9 @@ def group_set(
     async def work(desk: Desk) -> list[str]:
         group = await desk.group(name)
         state = "active" if active else "not active"
-        if await desk.access.set_group_active(group.group_id, active):
-            await desk.trail.note(OPERATOR, "changed", f"group {group.name}", state=state)
+        async with desk.trail.together():
+            if await desk.access.set_group_active(group.group_id, active):
+                await desk.trail.note(OPERATOR, "changed", f"group {group.name}", state=state)
         return [f"group {group.name} is {state}"]
 
     _print(loaded(config, data_dir=data_dir), work)

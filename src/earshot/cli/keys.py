@@ -117,7 +117,8 @@ def _is_running(settings: Settings) -> bool:
 async def _on(
     settings: Settings, keyring: Keyring, work: Callable[[MasterKeys], Awaitable[Found]], noted: str = ""
 ) -> Found:
-    """Do `work` on the keys of the data folder and of every archive; `noted` is what the audit trail calls it."""
+    """Do `work` on the keys of the data folder and of every archive; `noted` is what the audit trail calls it:
+    before it is begun, as it may be broken off, and when it is finished."""
     folders, clock, database = Folders(settings.data_dir), SystemClock(), database_of(settings)
     store, register = SqlStore(database, clock), object_keys(folders)
     await store.open()
@@ -128,10 +129,12 @@ async def _on(
         found_at[""] = places.at(str(folders.recordings.absolute()))
         folders.work.mkdir(parents=True, exist_ok=True)
         keys = MasterKeys(keyring, folders.journal, found_at, folders.work, register)
+        trail, subject = RecordedTrail(SqlAudit(database), clock), f"master key {keyring.current}"
+        if noted:
+            await trail.note(OPERATOR, noted, subject, state="begun")
         found = await work(keys)
         if noted:
-            trail, left = RecordedTrail(SqlAudit(database), clock), len(found.problems)
-            await trail.note(OPERATOR, noted, f"master key {keyring.current}", problems=str(left))
+            await trail.note(OPERATOR, noted, subject, state="finished", problems=str(len(found.problems)))
         return found
     finally:
         register.close()

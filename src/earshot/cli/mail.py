@@ -80,9 +80,10 @@ def retry(number: Number, data_dir: DataDir = None, config: ConfigFile = None) -
     async def work() -> bool:
         now = SystemClock().now()
         async with _opened(settings) as desk:
-            known = await desk.outbox.retry(number, now, now + settings.mail_give_up_h * HOUR_S)
-            if known:
-                await desk.trail.note(OPERATOR, "changed", f"mail {number}", what="retry")
+            async with desk.trail.together():
+                known = await desk.outbox.retry(number, now, now + settings.mail_give_up_h * HOUR_S)
+                if known:
+                    await desk.trail.note(OPERATOR, "changed", f"mail {number}", what="retry")
             return known
 
     if not run(work()):
@@ -97,9 +98,10 @@ def drop(number: Number, data_dir: DataDir = None, config: ConfigFile = None) ->
 
     async def work() -> bool:
         async with _opened(settings) as desk:
-            known = await desk.outbox.drop(number)
-            if known:
-                await desk.trail.note(OPERATOR, "deleted", f"mail {number}")
+            async with desk.trail.together():
+                known = await desk.outbox.drop(number)
+                if known:
+                    await desk.trail.note(OPERATOR, "deleted", f"mail {number}")
             return known
 
     if not run(work()):

@@ -78,7 +78,7 @@ def location_add(
     """Add a location."""
 
     async def work(settings: Settings) -> Location:
-        async with _database(settings) as database:
+        async with _database(settings) as database, database.write():
             made = await SqlLocations(database).add_location(name, number)
             await _note(database, "created", f"location {made.number}", name=made.name)
             return made
@@ -96,7 +96,7 @@ def location_rename(
     """Give a location another name."""
 
     async def work(settings: Settings) -> Location:
-        async with _database(settings) as database:
+        async with _database(settings) as database, database.write():
             made = await SqlLocations(database).rename_location(number, name)
             await _note(database, "changed", f"location {made.number}", name=made.name)
             return made
@@ -132,7 +132,7 @@ def terminology_set(
     """Call a field by another word; a running server uses it at once."""
 
     async def work(settings: Settings) -> dict[str, str]:
-        async with _database(settings) as database:
+        async with _database(settings) as database, database.write():
             terms = await change_term(SqlPreferences(database, SystemClock()), name, term, _who())
             await _note(database, "changed", f"term {name.casefold()}", to=term)
             return terms
@@ -149,7 +149,7 @@ def terminology_preset(
     """Use the words of a kind of phone system."""
 
     async def work(settings: Settings) -> dict[str, str]:
-        async with _database(settings) as database:
+        async with _database(settings) as database, database.write():
             terms = await choose_preset(SqlPreferences(database, SystemClock()), name, _who())
             await _note(database, "changed", "terminology", preset=name)
             return terms

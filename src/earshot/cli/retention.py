@@ -5,7 +5,7 @@ journal, the caches and the keys. The one rule: everything is asked of `earshot.
 audit trail are the same as on the pages.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from earshot.api.audit import AuditTrail
 from earshot.api.audit_trail import RecordedTrail
 from earshot.api.retention import Held, RetentionDesk, words
 from earshot.cli.running import ConfigFile, DataDir, loaded, run
@@ -22,7 +23,7 @@ from earshot.core.retention import trust_clock
 from earshot.errors import BadInput, ConfigurationError
 from earshot.operations import OPERATOR
 from earshot.ports import NotFound, RecordingFilter
-from earshot.ports.retention import ACTION_KINDS, ArchiveAction, Cause, Criteria, Doomed
+from earshot.ports.retention import ACTION_KINDS, ArchiveAction, Criteria
 from earshot.premises import database_of, local_zone, object_access
 from earshot.storage.places import Places
 from earshot.store.sql import SqlStore
@@ -41,6 +42,7 @@ class _Open:
     store: SqlStore
     kept: SqlRetention
     desk: RetentionDesk
+    trail: AuditTrail
     zone: tzinfo
 
     def at(self, moment: float | None) -> str:
@@ -53,15 +55,11 @@ async def _opened(settings: Settings) -> AsyncIterator[_Open]:
         raise ConfigurationError(f"{settings.data_dir} is not a folder")
     clock, database = SystemClock(), database_of(settings)
     store, kept, trail = SqlStore(database, clock), SqlRetention(database), RecordedTrail(SqlAudit(database), clock)
-
-    async def remove(record_ids: Sequence[int], cause: Cause) -> Doomed:
-        return await kept.doom(record_ids, cause, clock.now())
-
     await database.open()
     try:
         places = Places(access=object_access(settings), clock=clock)
-        desk = RetentionDesk(kept, store, clock, lambda: trail, remove, places=places)
-        yield _Open(settings, store, kept, desk, local_zone(settings.time_zone))
+        desk = RetentionDesk(kept, store, clock, lambda: trail, places=places)
+        yield _Open(settings, store, kept, desk, trail, local_zone(settings.time_zone))
     except (BadInput, NotFound, Held) as refusal:
         raise typer.BadParameter(str(refusal)) from None
     finally:
@@ -259,7 +257,10 @@ def trust(data_dir: DataDir = None, config: ConfigFile = None) -> None:
         async with _opened(settings) as here:
             rows = await here.store.recordings(RecordingFilter(), 1)
             newest = rows[0].sealed.recording_time if rows else None
-            typer.echo(f"the clock is right at {here.at(await trust_clock(here.kept, SystemClock(), newest))}")
+            async with here.trail.together():
+                shown = here.at(await trust_clock(here.kept, SystemClock(), newest))
+                await here.trail.note(OPERATOR, "changed", "clock", trusted_at=shown)
+            typer.echo(f"the clock is right at {shown}")
 
     run(work())
 

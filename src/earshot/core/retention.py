@@ -16,7 +16,7 @@ from earshot.core.plausible import PlausibleClock
 from earshot.core.removal import Removal
 from earshot.core.screen_retention import ScreenPurge
 from earshot.errors import StoreUnavailable
-from earshot.ports.retention import ArchiveAction, Cause, Defaults, Doomed, Due, RetentionStore
+from earshot.ports.retention import ArchiveAction, Cause, Defaults, Due, RetentionStore
 
 log = structlog.get_logger(__name__)
 
@@ -128,14 +128,8 @@ class Retention:
         self._stored |= objects
         self._wake.set()
 
-    async def remove(self, record_ids: Sequence[int], cause: Cause) -> Doomed:
-        """Decide the removal of recordings that somebody wants gone, and begin it. Raises StoreUnavailable."""
-        doomed = await self._store.doom(record_ids, cause, self._clock.now())
-        if doomed.deletions:
-            self._go_on_soon()
-        return doomed
-
-    def _go_on_soon(self) -> None:
+    def decided(self) -> None:
+        """A removal was decided: it is begun soon."""
         self._look_at = 0.0
         self._wake.set()
 
@@ -220,7 +214,7 @@ class Retention:
             if stored:
                 again = await self._store.reappeared(stored)
                 if again:
-                    self._go_on_soon()
+                    self.decided()
                     log.warning("deleted_media_put_again", recordings=again)
             stamped = some = await self._store.stamp(self.settings.defaults, STAMPED_AT_ONCE)
             while some == STAMPED_AT_ONCE:

@@ -5,6 +5,7 @@ is ever kept.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -53,6 +54,11 @@ class AuditLog(Protocol):
     async def append(self, entries: Sequence[AuditEntry]) -> list[int]:
         """Add entries in one transaction and return their numbers; durable when this returns. Their own numbers are
         ignored."""
+        ...
+
+    def together(self) -> AbstractAsyncContextManager[object]:
+        """What this task appends and changes inside is one transaction where both are kept in the same place; an
+        exception inside undoes it."""
         ...
 
     async def entries(self, wanted: AuditFilter, limit: int) -> list[AuditEntry]:

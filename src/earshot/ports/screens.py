@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from earshot.actor import Visibility
 from earshot.engine.variables import CallVariables
 
 ScreenState = Literal["running", "ended", "failed"]
@@ -97,10 +98,15 @@ class Screens(Protocol):
         ...
 
     async def screens(
-        self, limit: int, before: tuple[float, int] | None = None, session_id: str = "", device_id: str = ""
+        self,
+        limit: int,
+        before: tuple[float, int] | None = None,
+        session_id: str = "",
+        device_id: str = "",
+        seen_by: Visibility | None = None,
     ) -> Sequence[ScreenRow]:
         """Sessions, newest first (started_at, then number, descending; `before` is that pair of the last row of the
-        page before), all or those of one SESSIONID, of one DEVICEID."""
+        page before), all or those of one SESSIONID, of one DEVICEID, and those that `seen_by` shows."""
         ...
 
     async def screens_of(self, whose: Whose, since: float, until: float) -> Sequence[ScreenRow]:

@@ -20,6 +20,7 @@ from earshot.ports.capture import Desktop, Hello
 from earshot.services import House
 from earshot.store.sql.screens import SqlScreens
 from earshot.tasks import Spawner
+from earshot.web.openings import Openings
 from earshot.web.permitted import page
 from earshot.web.screens import ScreenPages
 
@@ -61,7 +62,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     undo.push_async_callback(own.close)
     await sessions.start(own)
     _play_desktops(house, desktops, own, undo)
-    pages = ScreenPages(screens, house.storage, context)
+    pages = ScreenPages(screens, house.storage, Openings(context.audit, house.clock))
     house.routes += [
         Route("/screens", page(pages.listed, SEARCH), methods=["GET"]),
         Route("/screens/{number:int}/{segment:int}", page(pages.segment, SEARCH, PLAYBACK), methods=["GET"]),

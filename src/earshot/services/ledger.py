@@ -5,7 +5,8 @@ is logged later, and a log that is not what was signed takes nothing more.
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -46,6 +47,13 @@ class LoggedTrail:
     async def note(self, actor: Actor, act: str, subject: str = "", **detail: str) -> None:
         """See `earshot.api.audit.AuditTrail.note`."""
         await self._trail.note(actor, act, subject, **detail)
+        self._ledger.wake()
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """See `earshot.api.audit.AuditTrail.together`. What is noted inside is there to be logged only after it."""
+        async with self._trail.together():
+            yield
         self._ledger.wake()
 
 

@@ -174,7 +174,10 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         busy=lambda: bool(house.recorder.state.sessions),
         screens=ScreenPurge(screens_kept, clock, screen_removal),
     )
-    desk = RetentionDesk(kept, house.store, clock, lambda: house.context.audit, retention.remove, screens_kept, places)
+    context = house.context
+    desk = RetentionDesk(
+        kept, house.store, clock, lambda: context.audit, screens_kept, places, decided=retention.decided
+    )
     house.context.retention = desk
 
     def stored(finished: FinishedCall, record_ids: tuple[int, ...]) -> None:

@@ -71,11 +71,14 @@ class Database(Protocol):
         ...
 
     async def read(self, query: Query, **values: Any) -> Sequence[Row]:
-        """All rows of `query` with `values` in its places."""
+        """All rows of `query` with `values` in its places; inside a `write` of this task, with what it wrote."""
         ...
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One transaction, serialised with all others from its start; an exception inside undoes it.
+
+        Inside another `write` of the same task it is a part of that one: all is kept or nothing, and an exception in a
+        part undoes the whole, even if it is caught there. Another task waits for the end: no part may be left to one.
 
         Raises `earshot.ports.NotUnique` and `NotFound` where a constraint of the tables says so.
         """

@@ -3,7 +3,8 @@
 Same contract as `sql.audit` and `sql.tokens` (tests/contracts). The one rule: as there, entries are only ever added.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from earshot.errors import StoreUnavailable
@@ -33,6 +34,17 @@ class MemoryAudit:
             for number, entry in zip(numbers, entries, strict=True)
         ]
         return numbers
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """See `AuditLog.together`, for one task at a time; what is kept elsewhere is not undone."""
+        self._answer()
+        count = len(self._entries)
+        try:
+            yield
+        except BaseException:
+            del self._entries[count:]
+            raise
 
     async def entries(self, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
         """See `AuditLog.entries`."""

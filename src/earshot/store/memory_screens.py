@@ -6,6 +6,7 @@ Same contract as `sql.screens` (tests/contracts). The one rule: nothing is await
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from earshot.actor import Visibility
 from earshot.errors import StoreUnavailable
 from earshot.ports import User
 from earshot.ports.screens import ScreenRow, ScreenSession, Whose
@@ -49,14 +50,25 @@ class MemoryScreens:
         return number
 
     async def screens(
-        self, limit: int, before: tuple[float, int] | None = None, session_id: str = "", device_id: str = ""
+        self,
+        limit: int,
+        before: tuple[float, int] | None = None,
+        session_id: str = "",
+        device_id: str = "",
+        seen_by: Visibility | None = None,
     ) -> Sequence[ScreenRow]:
         """See `Screens.screens`."""
         self._answer()
         places = sorted(((one.started_at, number) for number, one in self._kept.items()), reverse=True)
         rows = [self._row(place[1]) for place in places if before is None or place < before]
-        wanted = [row for row in rows if session_id in ("", row.session.session_id)]
-        return [row for row in wanted if device_id in ("", row.session.variables.device_id)][: max(limit, 0)]
+        wanted = [
+            row
+            for row in rows
+            if session_id in ("", row.session.session_id)
+            and device_id in ("", row.session.variables.device_id)
+            and (seen_by is None or _shown(row.session, seen_by))
+        ]
+        return wanted[: max(limit, 0)]
 
     async def screens_of(self, whose: Whose, since: float, until: float) -> Sequence[ScreenRow]:
         """See `Screens.screens_of`."""
@@ -95,3 +107,14 @@ class MemoryScreens:
         for session in list(self._kept.values()):
             for segment in session.segments:
                 yield segment.object_name, segment.sha256, segment.size
+
+
+def _shown(session: ScreenSession, sees: Visibility) -> bool:
+    said = session.variables
+    return sees.shows(
+        agent_id=session.agent_id,
+        device_id=said.device_id,
+        device_alias=said.device_alias,
+        group=said.group,
+        gate=said.gate,
+    )

@@ -6,7 +6,7 @@ Same rules as `tables`: no statements here, and a change of a table is a new mig
 import sqlalchemy as sa
 
 from earshot.store.fields import USER_NAMES
-from earshot.store.tables import METADATA
+from earshot.store.tables import METADATA, filled
 
 
 def _text(name: str, comment: str, **more: bool) -> sa.Column[str]:
@@ -69,5 +69,10 @@ SCREEN_SEGMENTS = sa.Table(
 
 sa.Index("ix_screens_time", SCREENS.c.started_at, SCREENS.c.ident)
 sa.Index("ix_screens_session", SCREENS.c.session_id, SCREENS.c.started_at, SCREENS.c.ident)
-sa.Index("ix_screens_device_id", SCREENS.c.device_id, SCREENS.c.started_at, SCREENS.c.ident)
+for _name in ("agent_id", "device_id"):
+    sa.Index(f"ix_screens_{_name}", SCREENS.c[_name], SCREENS.c.started_at, SCREENS.c.ident)
+for _name in ("device_alias", "sgroup", "gate"):
+    _some = filled(SCREENS.c[_name])
+    _newest = (SCREENS.c[_name], SCREENS.c.started_at, SCREENS.c.ident)
+    sa.Index(f"ix_screens_{_name}", *_newest, sqlite_where=_some, postgresql_where=_some)
 sa.Index("uq_screen_segments", SCREEN_SEGMENTS.c.screen, SCREEN_SEGMENTS.c.number, unique=True)

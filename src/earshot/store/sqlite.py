@@ -78,6 +78,7 @@ class SqliteDatabase:
         self._identity: tuple[int, int] | None = None
         self._readers: list[aiosqlite.Connection] = []
         self._free: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+        self._writing: tuple[asyncio.Task[Any] | None, AsyncConnection] | None = None
         self._engine = self._make_engine()
 
     # --- opening and closing --------------------------------------------------------------------------------------
@@ -182,7 +183,10 @@ class SqliteDatabase:
         """See `Database.read`."""
         self._must_be_there()
         text, written = query.compiled(self._dialect)
+        mine = self._mine()
         with self._told():
+            if mine is not None:
+                return [tuple(row) for row in await mine.exec_driver_sql(text, written | values)]
             async with asyncio.timeout(self._patience_s):
                 reader = await self._free.get()
                 try:
@@ -196,10 +200,31 @@ class SqliteDatabase:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """See `Database.write`."""
+        mine = self._mine()
+        if mine is not None:
+            try:
+                with self._told():
+                    yield mine
+            except BaseException:
+                await mine.rollback()
+                raise
+            return
         self._must_be_there()
         with self._told():
             async with asyncio.timeout(self._patience_s), self._engine.begin() as connection:
-                yield connection
+                self._writing = asyncio.current_task(), connection
+                try:
+                    yield connection
+                    if not connection.in_transaction():
+                        raise StoreUnavailable("a part of a transaction failed, and nothing of it was kept")
+                finally:
+                    self._writing = None
+
+    def _mine(self) -> AsyncConnection | None:
+        """The connection of the transaction that this task is in."""
+        if self._writing is not None and self._writing[0] is asyncio.current_task():
+            return self._writing[1]
+        return None
 
     # --- errors ---------------------------------------------------------------------------------------------------
 

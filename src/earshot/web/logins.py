@@ -132,9 +132,11 @@ class Logins:
         Raises WrongLogin, LockedOut, `TooBusy` or `StoreUnavailable`. Both outcomes are in the audit trail.
         """
         user = await self._checked(username, password, address, "log in")
-        token = await self._begin(user)
+        actor = _actor(user.username, address, user.user_id)
+        async with self._audit.together():
+            token = await self._begin(user)
+            await self._audit.note(actor, "logged in", f"user {user.username}")
         self._counters["web_logins"] += 1
-        await self._audit.note(_actor(user.username, address, user.user_id), "logged in", f"user {user.username}")
         return token
 
     async def change_password(self, user: User, old: str, new: str, address: str) -> str:
@@ -147,10 +149,12 @@ class Logins:
         if why:
             raise ValueError(why)
         await self._checked(user.username, old, address, "change the password")
-        await self._store.modify_user(user.user_id, {}, await self._checker.hash(new))
+        hashed = await self._checker.hash(new)
         actor = _actor(user.username, address, user.user_id)
-        await self._audit.note(actor, "changed password", f"user {user.username}")
-        return await self._begin(user)
+        async with self._audit.together():
+            await self._store.modify_user(user.user_id, {}, hashed)
+            await self._audit.note(actor, "changed password", f"user {user.username}")
+            return await self._begin(user)
 
     async def _checked(self, username: str, password: str, address: str, to: str) -> User:
         """The user whose password that is. The guess counts before it is looked at, so that many at once do too."""
@@ -216,11 +220,13 @@ class Logins:
         """End the session of this token; no error if there is none."""
         if not token or len(token) > 100:
             return
-        user = await self._store.login(fingerprint(token), self._clock.now())
-        await self._store.end_login(fingerprint(token))
-        if user is not None:
-            actor = _actor(user.username, address, user.user_id)
-            await self._audit.note(actor, "logged out", f"user {user.username}")
+        known = fingerprint(token)
+        async with self._audit.together():
+            user = await self._store.login(known, self._clock.now())
+            await self._store.end_login(known)
+            if user is not None:
+                actor = _actor(user.username, address, user.user_id)
+                await self._audit.note(actor, "logged out", f"user {user.username}")
 
 
 def _actor(name: str, address: str, user_id: int) -> Actor:

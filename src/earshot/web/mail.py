@@ -76,23 +76,26 @@ class MailPages:
 
     async def retry(self, request: Request) -> Response:
         """Let a mail that failed or was given up be tried now."""
-        number = request.path_params["number"]
-        now = self._clock.now()
-        known = number <= LARGEST and await self._delivery.outbox.retry(
-            number, now, now + self._delivery.settings.give_up_s
-        )
+        number, audit, now = request.path_params["number"], self._noted.audit, self._clock.now()
+        ends = now + self._delivery.settings.give_up_s
+        async with audit.together():
+            known = number <= LARGEST and await self._delivery.outbox.retry(number, now, ends)
+            if known:
+                await audit.note(actor_of(request), "changed", f"mail {number}", what="retry")
         if not known:
             return _console(request).sorry(request, 409, "Not now", f"Mail {number} is not one that waits for a retry.")
-        await self._noted.audit.note(actor_of(request), "changed", f"mail {number}", what="retry")
         self._delivery.wake()
         return RedirectResponse("/mail", 303)
 
     async def drop(self, request: Request) -> Response:
         """Remove a mail."""
-        number = request.path_params["number"]
-        if number > LARGEST or not await self._delivery.outbox.drop(number):
+        number, audit = request.path_params["number"], self._noted.audit
+        async with audit.together():
+            known = number <= LARGEST and await self._delivery.outbox.drop(number)
+            if known:
+                await audit.note(actor_of(request), "deleted", f"mail {number}")
+        if not known:
             return _console(request).sorry(request, 409, "Not now", f"Mail {number} is not there, or is being sent.")
-        await self._noted.audit.note(actor_of(request), "deleted", f"mail {number}")
         return RedirectResponse("/mail", 303)
 
 

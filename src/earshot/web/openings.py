@@ -20,33 +20,33 @@ REMEMBERED: Final = 20_000
 
 
 class Openings:
-    """Notes who listened to or exported which recording."""
+    """Notes who listened to, watched or exported what."""
 
     def __init__(self, audit: AuditTrail, clock: Clock) -> None:
         self._audit = audit
         self._clock = clock
         self._last: OrderedDict[tuple[object, ...], float] = OrderedDict()
 
-    async def note(self, actor: Actor, act: str, record_id: int, request: Request, **detail: str) -> None:
+    async def note(self, actor: Actor, act: str, subject: str, request: Request, **detail: str) -> None:
         """Note it unless this request goes on with an opening that is noted. Raises StoreUnavailable.
 
         A download that begins anew is a new one; so is listening after the page was opened again (`begin`).
         """
         if request.method == "HEAD":
             return
-        key = (actor.kind, actor.user_id, actor.name, actor.address, act, record_id, *detail.values())
+        key = (actor.kind, actor.user_id, actor.name, actor.address, act, subject, *detail.values())
         now = self._clock.monotonic()
         known = self._last.get(key)
         goes_on = known is not None and now - known < OPENING_S
-        if goes_on and (act == "listened" or not begins(request)):
+        if goes_on and (act == "listened" or not _begins(request)):
             self._remember(key, now)
             return
-        await self._audit.note(actor, act, f"recording {record_id}", **detail)
+        await self._audit.note(actor, act, subject, **detail)
         self._remember(key, now)
 
     def begin(self, actor: Actor, record_id: int) -> None:
         """The page of the recording was opened: what is heard from now on is a new opening."""
-        opened = (actor.kind, actor.user_id, actor.name, actor.address, "listened", record_id)
+        opened = (actor.kind, actor.user_id, actor.name, actor.address, "listened", f"recording {record_id}")
         for heard in ((), (HEARD,)):
             self._last.pop((*opened, *heard), None)
 
@@ -57,7 +57,7 @@ class Openings:
             self._last.popitem(last=False)
 
 
-def begins(request: Request) -> bool:
+def _begins(request: Request) -> bool:
     """Whether the request asks for the beginning of the file, or all of it."""
     wanted = ONE_RANGE.fullmatch(request.headers.get("range", ""))
     return wanted is None or (wanted[1] != "" and int(wanted[1]) == 0)

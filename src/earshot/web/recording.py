@@ -128,7 +128,7 @@ class Recordings:
         if not actor.may(permission):
             return refused(request, (permission,))
         act, form = ("exported", {"format": kind.upper()}) if download else ("listened", {})
-        await self._openings.note(actor, act, row.record_id, request, **form, **heard(actor, row))
+        await self._openings.note(actor, act, f"recording {row.record_id}", request, **form, **heard(actor, row))
         return None
 
     async def _exported(self, request: Request, row: RecordingRow, kind: str) -> Response:

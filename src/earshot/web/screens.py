@@ -8,15 +8,15 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from earshot.api.context import Context
 from earshot.api.media import MediaReply
 from earshot.api.permissions import EXPORT, PLAYBACK
 from earshot.ports import Storage
 from earshot.ports.screens import ScreenRow, Screens
 from earshot.vault import VaultError
+from earshot.web.openings import Openings
 from earshot.web.permitted import actor_of, may_see, refused
 from earshot.web.replies import respond
-from earshot.web.search import BATCH, ROWS, SCANNED, Cursor, read_cursor, written_cursor
+from earshot.web.search import ROWS, read_cursor, written_cursor
 
 REASON_WORDS = {
     "no_desktop": "no desktop agent was known for this agent",
@@ -32,20 +32,22 @@ REASON_WORDS = {
 class ScreenPages:
     """GET of /screens and /screens/{number}/{segment}."""
 
-    def __init__(self, screens: Screens, storage: Storage, context: Context) -> None:
+    def __init__(self, screens: Screens, storage: Storage, openings: Openings) -> None:
         self._screens = screens
         self._storage = storage
-        self._context = context
+        self._openings = openings
 
     async def listed(self, request: Request) -> Response:
-        """The sessions, newest first, that the actor may see; at most `SCANNED` rows are looked at."""
+        """The sessions, newest first, that the actor may see."""
         place = read_cursor(request.query_params.get("before", ""))
         session_id = request.query_params.get("session", "").strip()[:255]
         device_id = request.query_params.get("device", "").strip()[:255]
-        rows, onward = await self._page(request, place, session_id, device_id)
+        sees = actor_of(request).sees
+        rows = await self._screens.screens(ROWS + 1, place, session_id, device_id, sees)
+        last = rows[ROWS - 1] if len(rows) > ROWS else None
         values = {
-            "rows": rows,
-            "older": written_cursor(onward),
+            "rows": rows[:ROWS],
+            "older": written_cursor((last.session.started_at, last.number) if last is not None else None),
             "is_newest": place is None,
             "session": session_id,
             "device": device_id,
@@ -56,24 +58,6 @@ class ScreenPages:
         }
         response: Response = request.app.state.console.page(request, "screens.html", values)
         return response
-
-    async def _page(
-        self, request: Request, place: Cursor | None, session_id: str, device_id: str
-    ) -> tuple[list[ScreenRow], Cursor | None]:
-        found: list[ScreenRow] = []
-        seen = 0
-        more = True
-        while more and len(found) <= ROWS and seen < SCANNED:
-            limit = ROWS + 1 if actor_of(request).sees.everything else BATCH
-            batch = await self._screens.screens(limit, place, session_id, device_id)
-            more, seen = len(batch) == limit, seen + len(batch)
-            found += [row for row in batch if self._shown(request, row)]
-            if batch:
-                place = (batch[-1].session.started_at, batch[-1].number)
-        if len(found) > ROWS:
-            last = found[ROWS - 1]
-            return found[:ROWS], (last.session.started_at, last.number)
-        return found, place if more else None
 
     def _shown(self, request: Request, row: ScreenRow) -> bool:
         return may_see(actor_of(request), row.session.agent_id, row.session.variables)
@@ -89,8 +73,7 @@ class ScreenPages:
         permission, act = (EXPORT, "exported") if download else (PLAYBACK, "watched")
         if not actor.may(permission):
             return refused(request, (permission,))
-        if not request.headers.get("range", "").startswith("bytes=") or request.headers["range"].startswith("bytes=0-"):
-            await self._context.audit.note(actor, act, f"screen session {number}", segment=str(wanted))
+        await self._openings.note(actor, act, f"screen session {number}", request, segment=str(wanted))
         segment = found[0]
         reply = MediaReply(
             media_type=segment.media_type,

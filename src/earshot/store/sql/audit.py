@@ -4,6 +4,7 @@ The one rule: nothing here changes or removes an entry.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any
 
@@ -98,6 +99,10 @@ class SqlAudit:
             await connection.execute(INSERT, [_columns(entry) for entry in entries])
             newest = await connection.execute(sa.select(A.ident).order_by(A.ident.desc()).limit(len(entries)))
             return [int(number) for number in newest.scalars()][::-1]
+
+    def together(self) -> AbstractAsyncContextManager[object]:
+        """See `AuditLog.together`."""
+        return self._database.write()
 
     async def entries(self, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
         """See `AuditLog.entries`."""

@@ -139,9 +139,8 @@ class Calls:
             return [as_call(row) for row in rows]
         found: dict[int, tuple[int, FinishedCall]] = {}
         for by, some in sight.seeks(sight.columns_of(seen_by)):
-            places = sight.power_of_two(len(some))
-            bound = {f"place{place}": some[min(place, len(some) - 1)] for place in range(places)}
-            query = _seen_calls(by, places, verdict is not None, before is not None)
+            bound = sight.placed(some)
+            query = _seen_calls(by, len(bound), verdict is not None, before is not None)
             found |= {row[IDENT]: as_call(row) for row in await self._database.read(query, **values, **bound)}
         return sorted(found.values(), key=lambda one: (one[1].started_at, one[0]), reverse=True)[:limit]
 

@@ -3,7 +3,7 @@
 The one rule: saving is idempotent by key; what is stored already is left as it is.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,13 +11,15 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from earshot.actor import Visibility
 from earshot.engine.variables import CallVariables
 from earshot.ports.screens import ScreenRow, ScreenSegment, ScreenSession, Whose
 from earshot.store.database import Database, Query, Row
 from earshot.store.fields import COLUMN_OF, USER_NAMES
 from earshot.store.screen_retention_tables import SCREEN_DELETIONS
 from earshot.store.screen_tables import SCREEN_SEGMENTS, SCREENS
-from earshot.store.tables import USERS
+from earshot.store.sql import sight
+from earshot.store.tables import PARTIAL, USERS, filled
 
 S, G = SCREENS.c, SCREEN_SEGMENTS.c
 PLAIN = (
@@ -78,18 +80,47 @@ BETWEEN = Query(
 )
 
 
-@lru_cache(maxsize=8)
-def screens_query(session_id: bool, device_id: bool, before: bool) -> Query:
-    """The page of sessions behind `before`, of one SESSIONID, one DEVICEID or all."""
-    rows = sa.select(*COLUMNS).select_from(WITH_AGENT)
-    if session_id:
-        rows = rows.where(S.session_id == bindparam("session_id"))
-    if device_id:
-        rows = rows.where(S.device_id == bindparam("device_id"))
-    if before:
-        last = sa.tuple_(bindparam("before_time"), bindparam("before_ident"))
-        rows = rows.where(sa.tuple_(S.started_at, S.ident) < last)
-    return Query(rows.order_by(S.started_at.desc(), S.ident.desc()).limit(bindparam("count")))
+NEWEST = (S.started_at.desc(), S.ident.desc())
+TIME, IDENT = COLUMNS.index(S.started_at), COLUMNS.index(S.ident)
+
+
+def _conditions(given: frozenset[str]) -> list[sa.ColumnElement[bool]]:
+    """What limits a list beside what may be seen, by the names of its values."""
+    last = sa.tuple_(bindparam("before_time"), bindparam("before_ident"))
+    conditions = {
+        "session_id": S.session_id == bindparam("session_id"),
+        "device_id": S.device_id == bindparam("device_id"),
+        "before_time": sa.tuple_(S.started_at, S.ident) < last,
+    }
+    return [condition for name, condition in conditions.items() if name in given]
+
+
+@lru_cache(maxsize=64)
+def screens_query(given: frozenset[str], looked: sight.Shape = ()) -> Query:
+    """The newest sessions that the values `given` leave, and that have what is looked for in them."""
+    conditions = [*_conditions(given), *([sight.condition(looked, SCREENS)] if looked else [])]
+    rows = sa.select(*COLUMNS).select_from(WITH_AGENT).where(*conditions)
+    return Query(rows.order_by(*NEWEST).limit(bindparam("count")))
+
+
+@lru_cache(maxsize=64)
+def seen_screens_query(by: str, places: int, given: frozenset[str]) -> Query:
+    """The newest sessions with one of so many values in the column `by`: each value's are found by its index."""
+    column, conditions = S[by], _conditions(given)
+    if by in PARTIAL:
+        conditions.append(filled(column))
+    each = [
+        sa.select(
+            sa.select(S.ident)
+            .where(column == bindparam(f"place{place}"), *conditions)
+            .order_by(*NEWEST)
+            .limit(bindparam("count"))
+            .subquery()
+        )
+        for place in range(places)
+    ]
+    rows = sa.select(*COLUMNS).select_from(WITH_AGENT).where(S.ident.in_(sa.union_all(*each)))
+    return Query(rows.order_by(*NEWEST).limit(bindparam("count")))
 
 
 def _values(session: ScreenSession) -> dict[str, Any]:
@@ -123,6 +154,22 @@ def _row(row: Row, segments: Sequence[ScreenSegment]) -> ScreenRow:
     )
 
 
+def _queries(given: frozenset[str], seen_by: Visibility | None) -> Iterator[tuple[Query, dict[str, Any]]]:
+    """The statements whose rows together are the list, with the values of what may be seen. A SESSIONID or a DEVICEID
+    leaves few rows, which are looked through; else they are found by what may be seen."""
+    if seen_by is None or seen_by.everything:
+        yield screens_query(given), {}
+        return
+    columns = sight.columns_of(seen_by)
+    if {"session_id", "device_id"} & given:
+        for look in sight.looks(columns) if columns else ():
+            yield screens_query(given, sight.shape_of(look)), sight.bound(look)
+        return
+    for by, some in sight.seeks(columns):
+        bound = sight.placed(some)
+        yield seen_screens_query(by, len(bound), given), bound
+
+
 class SqlScreens:
     """The port `earshot.ports.screens.Screens` over a database."""
 
@@ -152,7 +199,12 @@ class SqlScreens:
         return number
 
     async def screens(
-        self, limit: int, before: tuple[float, int] | None = None, session_id: str = "", device_id: str = ""
+        self,
+        limit: int,
+        before: tuple[float, int] | None = None,
+        session_id: str = "",
+        device_id: str = "",
+        seen_by: Visibility | None = None,
     ) -> Sequence[ScreenRow]:
         """See `Screens.screens`."""
         if limit <= 0:
@@ -164,8 +216,11 @@ class SqlScreens:
             values["session_id"] = session_id
         if device_id:
             values["device_id"] = device_id
-        query = screens_query(bool(session_id), bool(device_id), before is not None)
-        return [await self._whole(row) for row in await self._database.read(query, **values)]
+        found: dict[int, Row] = {}
+        for query, bound in _queries(frozenset(values), seen_by):
+            found |= {row[IDENT]: row for row in await self._database.read(query, **values, **bound)}
+        newest = sorted(found.values(), key=lambda row: (row[TIME], row[IDENT]), reverse=True)
+        return [await self._whole(row) for row in newest[:limit]]
 
     async def screens_of(self, whose: Whose, since: float, until: float) -> Sequence[ScreenRow]:
         """See `Screens.screens_of`."""

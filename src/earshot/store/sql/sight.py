@@ -1,7 +1,7 @@
-"""Whose recordings somebody sees, as conditions of statements.
+"""Whose recordings, calls and screen sessions somebody sees, as conditions of statements.
 
-A recording is seen by its agent, its device, its alias on it, its ACD group or its gate (`earshot.actor.Visibility`):
-five columns, each with an index, that no one index answers together. So a list is either found by those columns, one
+Each is seen by its agent, its device, its alias on it, its ACD group or its gate (`earshot.actor.Visibility`): five
+columns, each with an index, that no one index answers together. So a list is either found by those columns, one
 after the other, or found by another condition and looked through. The one rule: no value, no row.
 """
 
@@ -22,8 +22,6 @@ SEEK_AT_ONCE = 128
 """How many values one statement finds recordings by; SQLite joins at most 500 selects."""
 LOOK_AT_ONCE = 2048
 """How many values one statement looks for in the rows that something else found."""
-
-R = RECORDINGS.c
 
 
 def columns_of(sees: Visibility) -> dict[str, list[Any]]:
@@ -75,11 +73,16 @@ def bound(columns: dict[str, Values]) -> dict[str, Any]:
     }
 
 
-def condition(shape: Shape) -> sa.ColumnElement[bool]:
+def placed(values: Values) -> dict[str, Any]:
+    """The values for the places place0, place1, ... of a statement with room for `power_of_two` of them."""
+    return {f"place{place}": values[min(place, len(values) - 1)] for place in range(power_of_two(len(values)))}
+
+
+def condition(shape: Shape, table: sa.Table = RECORDINGS) -> sa.ColumnElement[bool]:
     """A row has one of the values in one of the columns; written so that no index answers for it."""
     return sa.or_(
         *(
-            unindexed(R[name]).in_([bindparam(f"sees_{name}{place}") for place in range(places)])
+            unindexed(table.c[name]).in_([bindparam(f"sees_{name}{place}") for place in range(places)])
             for name, places in shape
         )
     )

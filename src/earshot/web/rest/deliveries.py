@@ -112,20 +112,23 @@ class Deliveries:
     @route("POST", "/v1/mails/{number:int}/retry", SYSTEM_CONFIGURATION, summary="Try a mail again now", status=202)
     async def retry(self, request: Request, number: MailId) -> Response:
         """One that failed or was given up."""
-        delivery, now = self._delivery(), self._desk.context.clock.now()
-        if not await delivery.outbox.retry(number, now, now + delivery.settings.give_up_s):
-            raise await self._refusal(delivery, number, "waits for no retry")
-        await self._desk.context.audit.note(who(request), "changed", f"mail {number}", what="retry")
+        delivery, context = self._delivery(), self._desk.context
+        now = context.clock.now()
+        async with context.audit.together():
+            if not await delivery.outbox.retry(number, now, now + delivery.settings.give_up_s):
+                raise await self._refusal(delivery, number, "waits for no retry")
+            await context.audit.note(who(request), "changed", f"mail {number}", what="retry")
         delivery.wake()
         return Response(status_code=202)
 
     @route("DELETE", "/v1/mails/{number:int}", SYSTEM_CONFIGURATION, summary="Remove a mail", status=204)
     async def drop(self, request: Request, number: MailId) -> Response:
         """One that is not being sent."""
-        delivery = self._delivery()
-        if not await delivery.outbox.drop(number):
-            raise await self._refusal(delivery, number, "is being sent")
-        await self._desk.context.audit.note(who(request), "deleted", f"mail {number}")
+        delivery, context = self._delivery(), self._desk.context
+        async with context.audit.together():
+            if not await delivery.outbox.drop(number):
+                raise await self._refusal(delivery, number, "is being sent")
+            await context.audit.note(who(request), "deleted", f"mail {number}")
         return Response(status_code=204)
 
     async def _refusal(self, delivery: Delivery, number: int, why: str) -> Problem:

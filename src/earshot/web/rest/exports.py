@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
+from earshot.actor import Actor
 from earshot.api.exporting import ExportedFile, ExportJob, ExportKind
 from earshot.api.exports import owner_of
 from earshot.api.hearing import heard, hidden_spans, may_hear
@@ -99,14 +100,19 @@ class ExportJobs:
             hears=may_hear(actor),
         )
         try:
-            begun = self._jobs.begin(job)
+            self._jobs.look_for_room(job.owner)
+            await self._note(actor, job)
+            return self._shown(self._jobs.begin(job))
         except TooManyJobs:
             raise Problem(429, "Too many exports are kept; drop some", headers={"Retry-After": "60"}) from None
-        for row in rows:
-            detail = {"format": body.format, "kind": body.kind, "encrypted": "yes" if password else ""}
-            detail |= heard(actor, row)
-            await self._desk.context.audit.note(actor, "exported", f"recording {row.record_id}", **detail)
-        return self._shown(begun)
+
+    async def _note(self, actor: Actor, job: ExportJob) -> None:
+        """Before it begins: what is made may be fetched by its owner."""
+        audit = self._desk.context.audit
+        detail = {"format": job.format, "kind": job.kind, "encrypted": "yes" if job.password else ""}
+        async with audit.together():
+            for row in job.rows:
+                await audit.note(actor, "exported", f"recording {row.record_id}", **detail, **heard(actor, row))
 
     @route("GET", "/v1/exports", EXPORT, summary="List your exports")
     async def listed(self, request: Request) -> Listed[ExportOut]:

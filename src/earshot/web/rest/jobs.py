@@ -54,12 +54,16 @@ class Jobs:
         self._spawner = spawner
         self._jobs: dict[str, Job] = {}
 
-    def begin(self, job: ExportJob) -> Job:
-        """Begin a job. Raises TooManyJobs."""
+    def look_for_room(self, owner: str) -> None:
+        """Raises TooManyJobs where that owner may not begin another one now."""
         self._forget_old()
-        own = [one for one in self._jobs.values() if one.job.owner == job.owner]
+        own = [one for one in self._jobs.values() if one.job.owner == owner]
         if len(own) >= MOST_OF_ONE or len(self._jobs) >= MOST:
             raise TooManyJobs
+
+    def begin(self, job: ExportJob) -> Job:
+        """Begin a job. Raises TooManyJobs."""
+        self.look_for_room(job.owner)
         made = Job(ident=secrets.token_hex(12), job=job, asked_at=self._clock.now(), touched=self._clock.monotonic())
         self._jobs[made.ident] = made
         made.task = self._spawner.spawn("rest export", self._run(made))

@@ -262,11 +262,9 @@ class Recordings:
         if not actor.may(EXPORT if exported else PLAYBACK):
             raise Problem(403, f"This needs the permission {EXPORT if exported else PLAYBACK}")
         row = await self._desk.recording(actor, record_id)
-        openings = self._desk.openings
-        if exported:
-            await openings.note(actor, "exported", row.record_id, request, format=format.upper(), **heard(actor, row))
-        else:
-            await openings.note(actor, "listened", row.record_id, request, **heard(actor, row))
+        act, form = ("exported", {"format": format.upper()}) if exported else ("listened", {})
+        subject = f"recording {row.record_id}"
+        await self._desk.openings.note(actor, act, subject, request, **form, **heard(actor, row))
         with file_problems():
             reply = await self._reply(row, format, hears=may_hear(actor))
         return await sent(reply, request, self._desk, inline=not exported)

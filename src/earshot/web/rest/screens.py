@@ -3,7 +3,7 @@
 The one rule: who may not see the agent's recordings is not shown that there was a session.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Path
 from starlette.requests import Request
@@ -13,14 +13,12 @@ from earshot.actor import Actor
 from earshot.api.media import MediaReply
 from earshot.api.permissions import EXPORT, PLAYBACK, SEARCH
 from earshot.ports.screens import ScreenRow, ScreenVerdict
-from earshot.web.openings import begins
 from earshot.web.permitted import may_see
 from earshot.web.rest.desk import LAST_NUMBER, Desk, who
 from earshot.web.rest.files import sent
 from earshot.web.rest.frame import route
 from earshot.web.rest.problems import Problem, not_found
-from earshot.web.rest.values import SCANNED, CursorText, Limit, Moment, Out, Page, Text, Variables, opaque, place
-from earshot.web.search import BATCH
+from earshot.web.rest.values import CursorText, Limit, Moment, Out, Page, Text, Variables, opaque, place
 
 SessionNumber = Annotated[int, Path(ge=1, le=LAST_NUMBER)]
 
@@ -80,19 +78,11 @@ class ScreenSessions:
         limit: Limit = 50,
         cursor: CursorText = "",
     ) -> Page[ScreenSessionOut]:
-        """Those that run are in `/v1/calls/live`. A page may be shorter than `limit`."""
-        actor, onward, seen = who(request), place(cursor), 0
-        found: list[ScreenRow] = []
-        size = limit + 1 if actor.sees.everything else BATCH
-        while len(found) <= limit and seen < SCANNED:
-            batch = await self._desk.context.screens.screens(size, onward, session_id, device_id)
-            seen += len(batch)
-            found += [row for row in batch if _shows(actor, row)]
-            onward = (batch[-1].session.started_at, batch[-1].number) if len(batch) == size else None
-            if onward is None:
-                break
-        if len(found) > limit:
-            onward = found[limit - 1].session.started_at, found[limit - 1].number
+        """Those that run are in `/v1/calls/live`."""
+        screens, sees = self._desk.context.screens, who(request).sees
+        found = await screens.screens(limit + 1, place(cursor), session_id, device_id, sees)
+        last = found[limit - 1] if len(found) > limit else None
+        onward = (last.session.started_at, last.number) if last is not None else None
         return Page(items=[self._shown(row) for row in found[:limit]], next=opaque(onward))
 
     @route("GET", "/v1/screen-sessions/{number:int}", SEARCH, summary="One screen session")
@@ -120,9 +110,8 @@ class ScreenSessions:
         piece = next((one for one in row.session.segments if one.number == segment), None)
         if piece is None:
             raise not_found(f"segment {segment} of screen session {number}")
-        if begins(request) and request.method != "HEAD":
-            act: Literal["exported", "watched"] = "exported" if download else "watched"
-            await self._desk.context.audit.note(actor, act, f"screen session {number}", segment=str(segment))
+        act, subject = "exported" if download else "watched", f"screen session {number}"
+        await self._desk.openings.note(actor, act, subject, request, segment=str(segment))
         reply = MediaReply(
             media_type=piece.media_type,
             file_name=piece.object_name.rsplit("/", 1)[-1],

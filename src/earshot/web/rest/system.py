@@ -209,11 +209,13 @@ class System:
     @route("POST", "/v1/locations", SYSTEM_CONFIGURATION, summary="Add a location", status=201)
     async def add_location(self, request: Request, body: LocationIn) -> LocationOut:
         """The number or the name may be taken: 409."""
+        context = self._desk.context
         try:
-            made = await self._desk.context.locations.add_location(body.name, body.number)
+            async with context.audit.together():
+                made = await context.locations.add_location(body.name, body.number)
+                await context.audit.note(who(request), "created", f"location {made.number}", name=made.name)
         except NotUnique as taken:
             raise Problem(409, str(taken), "API_ERROR_KEYS_NOT_UNIQUE") from None
-        await self._desk.context.audit.note(who(request), "created", f"location {made.number}", name=made.name)
         return LocationOut.model_validate(made)
 
     @route("PATCH", "/v1/locations/{number:int}", SYSTEM_CONFIGURATION, summary="Rename a location")
@@ -221,13 +223,15 @@ class System:
         self, request: Request, number: Annotated[int, Path(ge=1, le=999_999_999)], body: LocationName
     ) -> LocationOut:
         """The number stays."""
+        context = self._desk.context
         try:
-            made = await self._desk.context.locations.rename_location(number, body.name)
+            async with context.audit.together():
+                made = await context.locations.rename_location(number, body.name)
+                await context.audit.note(who(request), "changed", f"location {number}", name=made.name)
         except NotFound:
             raise not_found(f"location {number}") from None
         except NotUnique as taken:
             raise Problem(409, str(taken), "API_ERROR_KEYS_NOT_UNIQUE") from None
-        await self._desk.context.audit.note(who(request), "changed", f"location {number}", name=made.name)
         return LocationOut.model_validate(made)
 
     @route("GET", "/v1/terminology", summary="What fields are called in this house")
@@ -240,10 +244,11 @@ class System:
         """All terms as they are then."""
         actor, context = who(request), self._desk.context
         try:
-            terms = await change_term(context.preferences, name, body.term, actor.name)
+            async with context.audit.together():
+                terms = await change_term(context.preferences, name, body.term, actor.name)
+                await context.audit.note(actor, "changed", f"term {name.casefold()}", to=body.term)
         except BadInput as wrong:
             raise Problem(400, str(wrong), INVALID_FORMAT) from None
-        await context.audit.note(actor, "changed", f"term {name.casefold()}", to=body.term)
         return _terms(terms)
 
     @route("GET", "/v1/system", SYSTEM_STATUS, summary="The machine and the recorder")

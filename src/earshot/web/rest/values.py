@@ -19,8 +19,6 @@ from earshot.web.rest.problems import Problem
 from earshot.web.search import Cursor, read_cursor, written_cursor
 
 MOST_ROWS: Final = 200
-SCANNED: Final = 2_000
-"""Most rows that one page looks at where it may show only some of them."""
 
 
 def _visible(text: str) -> str:
