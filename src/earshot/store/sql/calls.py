@@ -85,13 +85,13 @@ def _seen_calls(by: str, places: int, verdict: bool, before: bool) -> Query:
     return Query(rows.order_by(*NEWEST).limit(bindparam("count")))
 
 
-async def _numbers(connection: AsyncConnection, table: sa.Table, keys: list[str]) -> dict[str, int]:
-    """The row number of each of `keys` that is stored."""
+async def _numbers(connection: AsyncConnection, keys: list[str]) -> dict[str, int]:
+    """The row number of each of `keys` that is stored, or was and is deleted."""
     found: dict[str, int] = {}
     for start in range(0, len(keys), KEYS_AT_ONCE):
         some = keys[start : start + KEYS_AT_ONCE]
-        rows = await connection.execute(sa.select(table.c.key, table.c.ident).where(table.c.key.in_(some)))
-        found.update((key, ident) for key, ident in rows)
+        each = [sa.select(table.c.key, table.c.ident).where(table.c.key.in_(some)) for table in (RECORDINGS, DELETIONS)]
+        found.update((key, ident) for key, ident in await connection.execute(sa.union_all(*each)))
     return found
 
 
@@ -107,8 +107,7 @@ class Calls:
         sealed_here = {sealed.key: (sealed, call) for call in reversed(calls) for sealed in reversed(call.recordings)}
         async with self._database.write() as connection:
             await NEW_CALLS.run(connection, [call_row(call) for call in calls])
-            numbers = await _numbers(connection, RECORDINGS, list(sealed_here))
-            numbers |= await _numbers(connection, DELETIONS, [key for key in sealed_here if key not in numbers])
+            numbers = await _numbers(connection, list(sealed_here))
             new = [
                 recording_row(sealed, call.warnings)
                 for key, (sealed, call) in reversed(sealed_here.items())
@@ -116,7 +115,7 @@ class Calls:
             ]
             if new:
                 await NEW_RECORDINGS.run(connection, new)
-                numbers |= await _numbers(connection, RECORDINGS, list(sealed_here))
+                numbers = await _numbers(connection, list(sealed_here))
         return [tuple(numbers[sealed.key] for sealed in call.recordings) for call in calls]
 
     async def calls(
