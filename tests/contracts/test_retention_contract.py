@@ -209,6 +209,20 @@ class TestArchive:
         await pair.store.update_recording(1, {"keep_days": 1})
         assert await pair.numbers(1e12) == []  # KEEPDAYS counts before the first action only
 
+    async def test_copies_are_listed_with_what_their_recordings_are_now(self, pair: Pair) -> None:
+        assert [one async for one in pair.kept.all_copies()] == []
+        await pair.make("a", "b", "c")
+        await pair.kept.stamp(Defaults(keep_days=0, archive_action=2), 10)
+        for due in await pair.kept.due(2000.0, 2):
+            assert await pair.kept.copied(due, f"~2/{due.kept.record_id}", due.kept)
+        copies = [(await pair.kept.copies(number))[0] for number in (1, 2)]
+        assert [one async for one in pair.kept.all_copies()] == [(copies[0], "sha-a", 100), (copies[1], "sha-b", 100)]
+        await pair.kept.copy_renewed(copies[0], "sha-other")
+        found = [one async for one in pair.kept.all_copies()]
+        assert found[0] == (replace(copies[0], audio_sha256="sha-other"), "sha-a", 100)
+        await pair.kept.doom([1], WHY, 2000.0)
+        assert [one async for one in pair.kept.all_copies()] == found[1:]
+
     async def test_a_deleted_one_is_not_moved(self, pair: Pair) -> None:
         due = await self.due(pair)
         await pair.kept.doom([1], WHY, 2000.0)

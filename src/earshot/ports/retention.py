@@ -6,7 +6,7 @@ while the files are removed step by step. The one rule: a tombstone says nothing
 the Unix epoch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -293,6 +293,10 @@ class RetentionStore(RemovalStore, Protocol):
 
     async def copies(self, record_id: int) -> list[Copy]:
         """The copies of a recording."""
+        ...
+
+    def all_copies(self) -> AsyncIterator[tuple[Copy, str, int]]:
+        """Every copy with the SHA-256 and size in bytes of the media of its recording now, for `earshot check`."""
         ...
 
     async def place(self, hold: Hold, recordings: Sequence[int]) -> tuple[Hold, list[int]]:

@@ -3,7 +3,7 @@
 Same contract as `sql.retention` (tests/contracts). The one rule: nothing is awaited between looking and changing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -191,6 +191,13 @@ class MemoryRetention:
         """See `RetentionStore.copies`."""
         self._store._answer()
         return [one for one in self._copies if one.record_id == record_id]
+
+    async def all_copies(self) -> AsyncIterator[tuple[Copy, str, int]]:
+        """See `RetentionStore.all_copies`."""
+        self._store._answer()
+        for copy in list(self._copies):
+            sealed, _ = self._store._recordings[copy.record_id]
+            yield copy, sealed.audio_sha256, sealed.audio_size
 
     # --- holds --------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@
 once, by RECORDID; after that only KEEPDAYS or ARCHIVEACTION of a CALLUPDATE changes it, in the same transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,6 +41,14 @@ OLDEST = Query(
     sa.select(R.ident)
     .where(~held_now(), R.object_name.not_like("~%"))
     .order_by(R.recording_time, R.ident)
+    .limit(bindparam("count"))
+)
+COPIES_AT_ONCE = 1000
+ALL_COPIES = Query(
+    sa.select(COPIES.c.ident, R.ident, COPIES.c.object_name, COPIES.c.audio_hash, R.audio_hash, R.audio_size)
+    .select_from(COPIES.join(RECORDINGS, R.ident == COPIES.c.recording))
+    .where(COPIES.c.ident > bindparam("after"))
+    .order_by(COPIES.c.ident)
     .limit(bindparam("count"))
 )
 MARK = Query(sa.select(MARKS.c.value).where(MARKS.c.name == bindparam("name")))
@@ -232,6 +240,14 @@ class SqlRetention(Holds, Removals):
         chosen = sa.select(C.recording, C.object_name, C.audio_hash).where(C.recording == record_id).order_by(C.ident)
         rows = await self._database.read(Query(chosen))
         return [Copy(record_id=row[0], object_name=row[1], audio_sha256=row[2]) for row in rows]
+
+    async def all_copies(self) -> AsyncIterator[tuple[Copy, str, int]]:
+        """See `RetentionStore.all_copies`."""
+        after = 0
+        while rows := await self._database.read(ALL_COPIES, after=after, count=COPIES_AT_ONCE):
+            for ident, record_id, object_name, made_of, audio_sha256, audio_size in rows:
+                after = ident
+                yield Copy(record_id=record_id, object_name=object_name, audio_sha256=made_of), audio_sha256, audio_size
 
     async def mark(self, name: str) -> float | None:
         """See `RetentionStore.mark`."""
