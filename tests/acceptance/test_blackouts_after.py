@@ -29,6 +29,7 @@ from earshot.core.plausible import PlausibleClock
 from earshot.core.removal import Removal as Removing
 from earshot.core.resealing import Resealing, Rewritten
 from earshot.core.retention import Retention, RetentionSettings
+from earshot.core.turns import Turns
 from earshot.engine.blackout_values import Removal
 from earshot.engine.variables import CallVariables
 from earshot.operations import create_user
@@ -186,7 +187,8 @@ class Archive:
         self.number = 0
 
     @property
-    def storage(self) -> Storage:
+    def storage(self) -> PlacedStorage:
+        assert isinstance(self.inside.house.storage, PlacedStorage)
         return self.inside.house.storage
 
     async def made(self, kind: ActionKind) -> SealedRecording:
@@ -195,7 +197,6 @@ class Archive:
         assert desk is not None
         action = ArchiveAction(name="Cellar", kind=kind, destination=str(self.folder))
         self.number = (await desk.add_action(SYSTEM, action)).number
-        assert isinstance(self.storage, PlacedStorage)
         self.storage.know({self.number: str(self.folder)})
         before = await a_recording(self.server)
         row = await self.inside.store.recording(1)
@@ -206,13 +207,18 @@ class Archive:
         await self.server.command("CALLUPDATE", RECORDID=1, KEEPDAYS=0, ARCHIVEACTION=self.number)
         return before
 
-    async def carry(self, storage: Storage | None = None) -> bool:
-        """Perform what is due, over `storage`; whether it was done."""
+    async def carry(self, storage: PlacedStorage | None = None, turns: Turns | None = None) -> bool:
+        """Perform what is due, over `storage`; whether it was done. With other `turns` nobody is waited for."""
         action = next(one for one in await self.kept.actions() if one.number == self.number)
         (due,) = await self.kept.due(self.inside.clock.now() + 10, 10)
         house = self.inside.house
         archiving = Archiving(
-            self.kept, storage or self.storage, house.folders.work, house.clock, keyring=house.keyring
+            self.kept,
+            storage or self.storage,
+            house.folders.work,
+            house.clock,
+            keyring=house.keyring,
+            turns=turns or house.turns,
         )
         return await archiving.perform(due, action)
 
@@ -296,7 +302,7 @@ async def test_a_round_of_retention_brings_nothing_back_into_a_copy(archive: Arc
             sealed.append(await archive.black_out())
             await archive.storage.put_file(name, source)
 
-    storage = cast(Storage, Slow())
+    storage = cast(PlacedStorage, Slow())
 
     async def nothing(deletions: Sequence[Deletion]) -> set[int]:
         return {one.record_id for one in deletions}
@@ -436,18 +442,39 @@ async def test_a_hold_that_comes_after_the_decision_is_too_late(archive: Archive
 
 @pytest.mark.parametrize("kind", ["move", "copy"])
 async def test_a_blackout_in_the_middle_of_a_move(archive: Archive, kind: ActionKind) -> None:
-    """The old sound lies in the archive and no row says so when the blackout comes: it does not stay there."""
+    """The old sound lies in the archive and no row says so when the blackout comes: the move is given up for it, and
+    nothing is there any more when the blackout is answered."""
     await archive.made(kind)
+    blackouts: list[asyncio.Task[SealedRecording]] = []
+    turns = archive.inside.house.turns
+
+    async def black_out() -> None:
+        assert len(archive.media()) == 2
+        blackouts.append(asyncio.create_task(archive.black_out()))
+        while not turns.is_awaited(1):
+            await asyncio.sleep(0.01)
+
+    interrupted = Interrupted(archive.storage, placed_name(archive.number, ""), black_out)
+    assert not await archive.carry(cast(PlacedStorage, interrupted))
+    sealed = await blackouts[0]
+    await archive.assert_gone(sealed, files=1)
+    assert await archive.kept.leftovers(10) == []
+    assert await archive.carry()
+    await archive.assert_gone(sealed, files=2)
+
+
+async def test_a_blackout_in_the_middle_of_a_move_of_another_process(archive: Archive) -> None:
+    """One that waits for nobody: what it put is gone when the blackout is answered, and it says of itself that it
+    failed."""
+    await archive.made("move")
     sealed: list[SealedRecording] = []
 
     async def black_out() -> None:
         sealed.append(await archive.black_out())
 
     interrupted = Interrupted(archive.storage, placed_name(archive.number, ""), black_out)
-    assert not await archive.carry(cast(Storage, interrupted))
+    assert not await archive.carry(cast(PlacedStorage, interrupted), Turns())
     await archive.assert_gone(sealed[0], files=1)
-    assert await archive.carry()
-    await archive.assert_gone(sealed[0], files=2)
 
 
 async def test_a_move_in_the_middle_of_a_blackout(archive: Archive) -> None:

@@ -209,6 +209,25 @@ class TestArchive:
         await pair.store.update_recording(1, {"keep_days": 1})
         assert await pair.numbers(1e12) == []  # KEEPDAYS counts before the first action only
 
+    async def test_what_is_begun_is_a_leftover_until_it_counts(self, pair: Pair) -> None:
+        due = await self.due(pair)
+        assert await pair.kept.begun(due, "~2/a.wav") and await pair.kept.begun(due, "~3/a.wav")
+        assert await pair.kept.begun(due, "~2/a.wav"), "a second try"
+        assert [one.object_name for one in await pair.kept.leftovers(10)] == ["~3/a.wav", "~2/a.wav"]
+        assert await pair.kept.copied(due, "~3/a.wav", due.kept)
+        assert [one.object_name for one in await pair.kept.leftovers(10)] == ["~2/a.wav"]
+        assert await pair.kept.moved(due, "~2/a.wav", due.kept)
+        assert [one.object_name for one in await pair.kept.leftovers(10)] == [due.object_name]
+        assert not await pair.kept.begun(due, "~4/a.wav"), "it lies elsewhere now"
+        moved = replace(due, object_name="~2/a.wav")
+        assert await pair.kept.moved(moved, "~2/a.wav", due.kept)
+        assert [one.object_name for one in await pair.kept.leftovers(10)] == [due.object_name], "nor is it one itself"
+        assert await pair.kept.begun(moved, "~4/a.wav")
+        await pair.kept.doom([1], WHY, 2000.0)
+        left = {one.object_name for one in await pair.kept.leftovers_of([1])}
+        assert left == {due.object_name, "~2/a.wav", "~3/a.wav", "~4/a.wav"}
+        assert not await pair.kept.begun(moved, "~5/a.wav")
+
     async def test_copies_are_listed_with_what_their_recordings_are_now(self, pair: Pair) -> None:
         assert [one async for one in pair.kept.all_copies()] == []
         await pair.make("a", "b", "c")

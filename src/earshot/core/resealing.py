@@ -177,12 +177,16 @@ class Resealing:
         except FileNotFoundError:
             if await self._is_there(media):
                 raise
+            now = await self._now(media)
+            if now is not None and now.object_name != media.object_name:
+                return await self._rewrite(now, removal)  # it was moved meanwhile
             for copy in await self.copies(media):
                 raise OSError(
                     f"the media of recording {media.record_id} are not at {media.object_name}, but its copy {copy} has "
                     "the sound: bring them back from there"
                 ) from None
             log.warning("blackout_found_no_media", recording=media.record_id, object=media.object_name)
+            await self.elsewhere([media])  # what was on its way to an archive may still have them
             return False
         await self._storage.put_file(media.object_name, target)
         others = [gap for gap in media.gaps if gap[2] != WHY]
@@ -213,10 +217,13 @@ class Resealing:
     async def _once_more(self, media: SealedMedia, removal: Removal) -> bool:
         """The recording was deleted or moved meanwhile: what was put where it lay goes, and it is done where it is."""
         await self._storage.delete(media.object_name)
-        for found in await self._store.of_calls([media.call_key]):
-            if found.record_id == media.record_id:
-                return await self._rewrite(found, removal)
-        return False
+        now = await self._now(media)
+        return await self._rewrite(now, removal) if now is not None else False
+
+    async def _now(self, media: SealedMedia) -> SealedMedia | None:
+        """The recording as its row is now; None if it was deleted."""
+        found = await self._store.of_calls([media.call_key])
+        return next((one for one in found if one.record_id == media.record_id), None)
 
     async def _source(self, media: SealedMedia) -> Path:
         """The media as a file on this machine, which is the one that was put. Raises FileNotFoundError, VaultError."""

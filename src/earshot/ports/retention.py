@@ -168,7 +168,8 @@ class Doomed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """An object in the storage that nobody needs any more: `number` is its own, `record_id` the recording's."""
+    """An object in the storage that nobody needs, not any more or not yet; it need not be there. `number` is its own,
+    `record_id` the recording's."""
 
     number: int
     record_id: int
@@ -276,6 +277,11 @@ class RetentionStore(RemovalStore, Protocol):
 
     async def postpone(self, record_id: int, until: float, trouble: str) -> None:
         """Try its action again not before `until`."""
+        ...
+
+    async def begun(self, due: Due, object_name: str) -> bool:
+        """Something of the media will be put at `object_name`: that is a leftover from now on, until `moved` or
+        `copied` says that it counts, or it is `removed`. False as for `moved`."""
         ...
 
     async def moved(self, due: Due, object_name: str, then: Kept) -> bool:

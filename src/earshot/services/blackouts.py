@@ -44,7 +44,12 @@ async def start(house: House, undo: AsyncExitStack) -> None:
 
     resealing = Resealing(SqlBlackouts(house.database), house.storage, house.folders.work, noted, house.keyring)
     elsewhere = Elsewhere(
-        SqlBlackouts(house.database), SqlRetention(house.database), house.storage, house.folders.work, house.keyring
+        SqlBlackouts(house.database),
+        SqlRetention(house.database),
+        house.storage,
+        house.folders.work,
+        house.keyring,
+        house.turns,
     )
     resealing.elsewhere, resealing.copies = elsewhere.renew, elsewhere.copies_of
     resealing.hidden = hidden

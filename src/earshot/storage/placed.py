@@ -70,6 +70,16 @@ class PlacedStorage:
         await place.look()
         return place.storage, rest
 
+    def is_same(self, name: str, other: str) -> bool:
+        """Whether two names mean one object: archive actions may have the same destination. Raises PlaceAway."""
+        return self._where(name) == self._where(other)
+
+    def _where(self, name: str) -> tuple[str, str]:
+        if not name.startswith(MARK):
+            return "", name
+        place, rest = self._place(name)
+        return place.destination, rest
+
     async def look(self, name: str) -> None:
         """See that the place of the object is there, now. Raises PlaceAway."""
         if name.startswith(MARK):

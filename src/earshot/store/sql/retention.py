@@ -112,6 +112,20 @@ async def restamp(connection: AsyncConnection, record_id: int, columns: Mapping[
         await connection.execute(sa.update(RETENTION).where(K.recording == record_id, K.done == 0).values(values))
 
 
+async def _is_same(connection: AsyncConnection, due: Due) -> bool:
+    """Whether the recording is still what was due: its media neither gone nor moved nor changed."""
+    same = sa.select(R.ident).where(
+        R.ident == due.kept.record_id, R.object_name == due.object_name, R.audio_hash == due.audio_sha256
+    )
+    return (await connection.execute(same)).first() is not None
+
+
+async def _counts(connection: AsyncConnection, due: Due, object_name: str) -> None:
+    """What lies there of the recording is no leftover."""
+    lying = LEFTOVERS.c.recording == due.kept.record_id, LEFTOVERS.c.object_name == object_name
+    await connection.execute(sa.delete(LEFTOVERS).where(*lying))
+
+
 async def _mark(connection: AsyncConnection, name: str, value: float) -> None:
     changed = await connection.execute(sa.update(MARKS).where(MARKS.c.name == name).values(value=value))
     if not changed.rowcount:
@@ -192,12 +206,20 @@ class SqlRetention(Holds, Removals):
         async with self._database.write() as connection:
             await connection.execute(sa.update(RETENTION).where(K.recording == record_id).values(values))
 
-    async def _performed(self, connection: AsyncConnection, due: Due, then: Kept) -> bool:
-        same = sa.select(R.ident).where(
-            R.ident == due.kept.record_id, R.object_name == due.object_name, R.audio_hash == due.audio_sha256
-        )
-        if (await connection.execute(same)).first() is None:
+    async def begun(self, due: Due, object_name: str) -> bool:
+        """See `RetentionStore.begun`."""
+        async with self._database.write() as connection:
+            if not await _is_same(connection, due):
+                return False
+            await _counts(connection, due, object_name)
+            lying = {"recording": due.kept.record_id, "object_name": object_name}
+            await connection.execute(sa.insert(LEFTOVERS).values(lying))
+        return True
+
+    async def _performed(self, connection: AsyncConnection, due: Due, object_name: str, then: Kept) -> bool:
+        if not await _is_same(connection, due):
             return False
+        await _counts(connection, due, object_name)
         values = {
             "action": then.action,
             "due_at": then.due_at,
@@ -213,17 +235,18 @@ class SqlRetention(Holds, Removals):
         """See `RetentionStore.moved`."""
         number = due.kept.record_id
         async with self._database.write() as connection:
-            if not await self._performed(connection, due, then):
+            if not await self._performed(connection, due, object_name, then):
                 return False
             await connection.execute(sa.update(RECORDINGS).where(R.ident == number).values(object_name=object_name))
-            await connection.execute(sa.insert(LEFTOVERS).values(recording=number, object_name=due.object_name))
+            if object_name != due.object_name:
+                await connection.execute(sa.insert(LEFTOVERS).values(recording=number, object_name=due.object_name))
         return True
 
     async def copied(self, due: Due, object_name: str, then: Kept) -> bool:
         """See `RetentionStore.copied`."""
         columns = {"recording": due.kept.record_id, "object_name": object_name, "audio_hash": due.audio_sha256}
         async with self._database.write() as connection:
-            if not await self._performed(connection, due, then):
+            if not await self._performed(connection, due, object_name, then):
                 return False
             await connection.execute(sa.insert(COPIES).values(columns))
         return True
