@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 
 from earshot.engine.blackout_gaps import HIDDEN, WHY
-from earshot.engine.blackout_values import Removal
+from earshot.engine.blackout_values import Asked, Removal
 from earshot.media.silencing import silence_wav, without_keys
 from earshot.media.spans import Span, merged
 from earshot.ports import Storage
@@ -63,6 +63,10 @@ async def _unnoted(record_id: int, span: Span, sha256: str) -> None:
     """Nobody keeps an audit trail."""
 
 
+async def _unasked(asked: Asked, holds: Collection[int]) -> None:
+    """Nobody keeps an audit trail."""
+
+
 async def _nowhere(rewritten: Sequence[SealedMedia]) -> None:
     """Recordings lie in one place alone."""
 
@@ -76,9 +80,10 @@ class Resealing:
     """`elsewhere` is awaited with what was rewritten: it sees to all other places where that lies. `copies` names the
     copies of a recording. `pictures` sees to screens, where there are any.
 
-    `hidden` is told of each recording that is to be marked, before its row is: number, span, SHA-256 of the media.
-    `noted` is told of each recording that was rewritten, before its row is. With a `keyring` media are written
-    encrypted, with a fresh key each time, and the storage destroys the one before."""
+    `asked` is told of what somebody asked for, once it is decided and before anything is touched; with the holds that
+    are in the way, where nothing will be. `hidden` is told of each recording that is to be marked, before its row is:
+    number, span, SHA-256 of the media. `noted` is told of each recording that was rewritten, before its row is. With a
+    `keyring` media are written encrypted, with a fresh key each time, and the storage destroys the one before."""
 
     def __init__(
         self,
@@ -93,6 +98,7 @@ class Resealing:
         self._work = work
         self._noted = noted
         self._keyring = keyring
+        self.asked: Callable[[Asked, Collection[int]], Awaitable[None]] = _unasked
         self.hidden: Callable[[int, Span, str], Awaitable[None]] = _unnoted
         self.elsewhere: Callable[[Sequence[SealedMedia]], Awaitable[None]] = _nowhere
         self.copies: Callable[[SealedMedia], Awaitable[Sequence[str]]] = _no_copies
@@ -114,7 +120,10 @@ class Resealing:
             decided = Decided()
             if is_stored:  # else the store need not be there
                 decided = await self._store.decide(span, recordings, screens, together=removal.together)
-            if removal.together and decided.is_refused:
+            is_refused = removal.together and decided.is_refused
+            if removal.asked is not None:
+                await self.asked(removal.asked, decided.holds if is_refused else ())
+            if is_refused:
                 raise _on_hold(decided)
             done = []
             for media in reached:
