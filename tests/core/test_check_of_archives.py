@@ -14,13 +14,14 @@ from earshot.core.check import check
 from earshot.core.media_check import MediaCheck
 from earshot.core.retention_check import RetentionEvidence
 from earshot.ports.blackouts import Renewed
-from earshot.ports.retention import ArchiveAction, Copy
+from earshot.ports.retention import ArchiveAction, Cause, Copy
 from earshot.storage.memory import MemoryStorage
 from earshot.storage.placed import PlacedStorage
 from earshot.storage.places import MARKER, Places
 from earshot.store.sql import database_at
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.blackouts import SqlBlackouts
+from earshot.store.sql.retention import SqlRetention
 from earshot.vault.keyring import Keyring
 
 if TYPE_CHECKING:
@@ -61,10 +62,11 @@ class Archive:
         storage.know({one.number: one.destination for one in await self.world.kept.actions() if one.destination})
         return storage
 
-    async def problems(self) -> list[str]:
-        world = self.world
-        evidence = RetentionEvidence(kept=world.kept, audit=SqlAudit(world.database))
-        found = check(world.root / "journal", world.store, await self.storage(), running=False, retention=evidence)
+    async def problems(self, kept: SqlRetention | None = None) -> list[str]:
+        """Beside a server, if `kept` is given."""
+        world, running = self.world, kept is not None
+        evidence = RetentionEvidence(kept=kept or world.kept, audit=SqlAudit(world.database))
+        found = check(world.root / "journal", world.store, await self.storage(), running=running, retention=evidence)
         return [problem async for problem in found]
 
 
@@ -137,6 +139,27 @@ async def test_a_copy_that_a_blackout_did_not_reach_is_named(archive: Archive) -
     assert await checking.copy_problem(copy, now, size) == ""
     archive.put("day/3.wav", b"x" + archive.objects()["day/3.wav"][1:])
     assert await checking.copy_problem(copy, now, size) != "", "altered is altered"
+
+
+@pytest.mark.parametrize("archive", ["folder"], indirect=True)
+async def test_what_a_server_changes_meanwhile_is_no_problem(archive: Archive) -> None:
+    """A list of copies is long, and what stands in it may be out of date when its turn comes."""
+    world = archive.world
+
+    class Listed(SqlRetention):
+        async def all_copies(self) -> AsyncIterator[tuple[Copy, str, int]]:
+            found = [one async for one in super().all_copies()]
+            process = world.process()
+            await process.know_places()
+            await process.remove([1], Cause(by="jane", reason="r", rule="p"))
+            await process.soon()
+            for copy, sha256, size in found:
+                yield copy, sha256 if copy.record_id != 2 else "of what it was before it was rewritten", size
+
+    data = archive.objects()["day/3.wav"]
+    archive.put("day/3.wav", data[:-1])
+    found = [one for one in await archive.problems(Listed(world.database)) if one.startswith("copy")]
+    assert len(found) == 1 and found[0].startswith("copy ~2/day/3.wav of recording 3 "), found
 
 
 async def test_a_copy_is_read_in_pieces(tmp_path: Path) -> None:

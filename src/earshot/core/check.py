@@ -14,6 +14,7 @@ from earshot.core.retention_check import RetentionEvidence, check_deletions, lef
 from earshot.journal.check import check as check_journal
 from earshot.journal.recovery import recover
 from earshot.ports import Store
+from earshot.ports.retention import Copy
 from earshot.ports.screens import Screens
 from earshot.storage.placed import PlacedStorage
 from earshot.vault.keyring import Keyring
@@ -54,7 +55,10 @@ async def check(
             yield problem
     if retention is not None:
         async for copy, sha256, size in retention.kept.all_copies():
-            if problem := await media.copy_problem(copy, sha256, size):
+            problem = await media.copy_problem(copy, sha256, size)
+            if problem and running:
+                problem = await _again(copy, store, retention, media)
+            if problem:
                 yield problem
     for problem in media.not_looked_at():
         yield problem
@@ -73,6 +77,15 @@ async def check(
         unfinished = restored.state.calls.keys()
         for problem in await check_ledger(ledger, checkpoints=noted, unfinished=unfinished, running=running):
             yield problem
+
+
+async def _again(copy: Copy, store: Store, retention: RetentionEvidence, media: MediaCheck) -> str:
+    """What is wrong with a copy by what the rows say now: it may have been deleted or rewritten meanwhile."""
+    row = await store.recording(copy.record_id)
+    for now in await retention.kept.copies(copy.record_id) if row is not None else ():
+        if row is not None and now.object_name == copy.object_name:
+            return await media.copy_problem(now, row.sealed.audio_sha256, row.sealed.audio_size)
+    return ""
 
 
 async def _objects(store: Store, screens: Screens | None) -> AsyncIterator[tuple[str, str, int]]:
