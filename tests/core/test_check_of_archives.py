@@ -151,7 +151,7 @@ async def test_what_a_server_changes_meanwhile_is_no_problem(archive: Archive) -
             found = [one async for one in super().all_copies()]
             process = world.process()
             await process.know_places()
-            await process.remove([1], Cause(by="jane", reason="r", rule="p"))
+            await world.kept.doom([1], Cause(by="jane", reason="r", rule="p"), world.clock.now())
             await process.soon()
             for copy, sha256, size in found:
                 yield copy, sha256 if copy.record_id != 2 else "of what it was before it was rewritten", size

@@ -186,7 +186,7 @@ async def test_a_deletion_takes_what_no_row_says_yet(archive: Archive, kind: str
     await archive.killed_at(step)
     process = archive.world.process()
     await process.know_places()
-    doomed = await process.remove([1], Cause(by="jane", reason="r", rule="p"))
+    doomed = await archive.world.kept.doom([1], Cause(by="jane", reason="r", rule="p"), archive.world.clock.now())
     assert len(doomed.deletions) == 1
     await process.soon()
     await archive.assert_gone(there=False)
@@ -282,7 +282,7 @@ async def test_killed_while_a_file_is_copied_to_another_disk(
     elif then == "deletion":
         process = archive.world.process()
         await process.know_places()
-        await process.remove([1], Cause(by="jane", reason="r", rule="p"))
+        await archive.world.kept.doom([1], Cause(by="jane", reason="r", rule="p"), archive.world.clock.now())
         await process.soon()
         await archive.assert_gone(there=False)
     else:
