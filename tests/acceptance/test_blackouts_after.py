@@ -17,11 +17,12 @@ from tests.faults.evidence import is_heard, problems, sound_of, until_rows
 from tests.rest.asking import Desk, a_desk
 from tests.servers import Speaker, in_process
 
-from earshot.actor import PROTOCOL, SYSTEM, Actor
-from earshot.api.audit import AuditTrail, NoTrail
+from earshot.actor import PROTOCOL, SYSTEM
+from earshot.api.audit_trail import RecordedTrail
 from earshot.api.blackouts_after import black_out_recording
 from earshot.api.retention import Held
 from earshot.capture.in_process import HEIGHT, encode, read_number
+from earshot.clock import FakeClock
 from earshot.config import load
 from earshot.core.archiving import Archiving
 from earshot.core.elsewhere import Elsewhere
@@ -29,15 +30,18 @@ from earshot.core.plausible import PlausibleClock
 from earshot.core.removal import Removal as Removing
 from earshot.core.resealing import Resealing, Rewritten
 from earshot.core.retention import Retention, RetentionSettings
-from earshot.engine.blackout_values import Removal
+from earshot.core.turns import Turns
+from earshot.engine.blackout_values import Asked, Removal
 from earshot.engine.variables import CallVariables
 from earshot.operations import create_user
 from earshot.ports import CoreAway, SealedRecording, Storage
-from earshot.ports.audit import AuditFilter
+from earshot.ports.audit import AuditEntry, AuditFilter
 from earshot.ports.blackouts import Decided, OnHold
-from earshot.ports.retention import ActionKind, ArchiveAction, Defaults, Deletion
+from earshot.ports.retention import ActionKind, ArchiveAction, Criteria, Defaults, Deletion
 from earshot.ports.screens import ScreenSegment, ScreenSession
+from earshot.services.blackouts import NotedOnce
 from earshot.storage.placed import PlacedStorage, placed_name
+from earshot.store.sql import database_at
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.blackouts import SqlBlackouts
 from earshot.store.sql.retention import SqlRetention
@@ -157,6 +161,50 @@ async def test_it_goes_for_those_who_may_and_not_under_a_hold(tmp_path: Path) ->
     assert await problems(tmp_path / "data") == []
 
 
+async def test_a_hold_on_a_screen_session_alone_refuses_it_and_is_noted_once(tmp_path: Path) -> None:
+    async with a_desk(tmp_path / "data") as desk:
+        before = await a_recording(desk.server)
+        await a_screen(desk, before)
+        retention, admin = desk.context.retention, await desk.admin()
+        assert retention is not None
+        hold, _ = await retention.place(SYSTEM, "Case 1", criteria=Criteria(agent_id=77))
+        assert hold.recordings == 0
+        span = {"from_s": 0.5, "to_s": 1.2, "reason": "a card number"}
+        answer = await admin.post("/api/v1/recordings/1/blackouts", json=span)
+        assert answer.status_code == 409 and "legal hold 1" in answer.text
+        assert await now_of(desk.server) == before and (await screen_of(desk))[0] == list(range(80))
+        told = {"what": "blackout after the fact", "span": "0.500-1.200", "reason": "a card number"}
+        log = SqlAudit(desk.inside.database)
+        asked = [one for one in await log.entries(AuditFilter(subject="recording 1"), 50) if one.user_id == 1]
+        assert [(one.act, one.details) for one in asked] == [("refused", {**told, "holds": "1"})]
+        await retention.lift(SYSTEM, hold.number, "settled")
+        assert (await admin.post("/api/v1/recordings/1/blackouts", json=span)).status_code == 200
+        done, *more = [one for one in await log.entries(AuditFilter(subject="recording 1"), 50) if one.user_id == 1]
+        assert (done.act, done.actor, done.kind) == ("blacked out", asked[0].actor, "token") and more == asked
+        assert done.address == asked[0].address != ""
+        first, *_ = [act for _, act, subject in await desk.acts() if subject == "recording 1" and act != "refused"]
+        assert first == "blacked out", "it is noted before anything is touched"
+
+
+async def test_who_asked_is_noted_once_however_often_it_is_tried(tmp_path: Path) -> None:
+    """Killed right after it was noted, a core comes to it again."""
+    database, clock = database_at(f"sqlite:///{tmp_path / 'earshot.db'}"), FakeClock(1_700_000_000.0)
+    await database.open()
+    log = SqlAudit(database)
+    note = NotedOnce(log, lambda: RecordedTrail(log, clock))
+    asked = Asked(
+        record_id=1, span="0.500-1.200", reason="a name", at=clock.now(), kind="person", name="anna", user_id=3
+    )
+    for holds in ((7, 2), (), ()):
+        await note(asked, holds)
+        await note(asked, holds)
+        clock.advance(1.0)
+    await note(replace(asked, at=clock.now()), ())
+    entries = [(one.act, one.actor, one.user_id) for one in await log.entries(AuditFilter(), 50)]
+    assert entries == [("blacked out", "anna", 3), ("blacked out", "anna", 3), ("refused", "anna", 3)]
+    await database.close()
+
+
 async def by_the_form(desk: Desk) -> None:
     """The same on the page of the recording, where another span is named."""
     await create_user(load(data_dir=desk.server.data_dir), "anna", "correct horse battery", admin=True)
@@ -186,7 +234,8 @@ class Archive:
         self.number = 0
 
     @property
-    def storage(self) -> Storage:
+    def storage(self) -> PlacedStorage:
+        assert isinstance(self.inside.house.storage, PlacedStorage)
         return self.inside.house.storage
 
     async def made(self, kind: ActionKind) -> SealedRecording:
@@ -195,7 +244,6 @@ class Archive:
         assert desk is not None
         action = ArchiveAction(name="Cellar", kind=kind, destination=str(self.folder))
         self.number = (await desk.add_action(SYSTEM, action)).number
-        assert isinstance(self.storage, PlacedStorage)
         self.storage.know({self.number: str(self.folder)})
         before = await a_recording(self.server)
         row = await self.inside.store.recording(1)
@@ -206,19 +254,29 @@ class Archive:
         await self.server.command("CALLUPDATE", RECORDID=1, KEEPDAYS=0, ARCHIVEACTION=self.number)
         return before
 
-    async def carry(self, storage: Storage | None = None) -> bool:
-        """Perform what is due, over `storage`; whether it was done."""
+    async def carry(self, storage: PlacedStorage | None = None, turns: Turns | None = None) -> bool:
+        """Perform what is due, over `storage`; whether it was done. With other `turns` nobody is waited for."""
         action = next(one for one in await self.kept.actions() if one.number == self.number)
         (due,) = await self.kept.due(self.inside.clock.now() + 10, 10)
         house = self.inside.house
         archiving = Archiving(
-            self.kept, storage or self.storage, house.folders.work, house.clock, keyring=house.keyring
+            self.kept,
+            storage or self.storage,
+            house.folders.work,
+            house.clock,
+            keyring=house.keyring,
+            turns=turns or house.turns,
         )
         return await archiving.perform(due, action)
 
     async def black_out(self) -> SealedRecording:
         row = await black_out_recording(self.inside.context, PROTOCOL, 1, 0.5, 1.2, "a card number")
         return row.sealed
+
+    async def noted(self) -> list[AuditEntry]:
+        """What the audit trail has of who asked for blackouts, newest first."""
+        entries = await SqlAudit(self.inside.database).entries(AuditFilter(subject="recording 1"), 50)
+        return [one for one in entries if one.act in ("blacked out", "refused")]
 
     def media(self) -> list[Path]:
         """Every file with sound, wherever it lies."""
@@ -296,7 +354,7 @@ async def test_a_round_of_retention_brings_nothing_back_into_a_copy(archive: Arc
             sealed.append(await archive.black_out())
             await archive.storage.put_file(name, source)
 
-    storage = cast(Storage, Slow())
+    storage = cast(PlacedStorage, Slow())
 
     async def nothing(deletions: Sequence[Deletion]) -> set[int]:
         return {one.record_id for one in deletions}
@@ -347,6 +405,8 @@ async def test_a_moved_recording_is_rewritten_where_it_lies_and_what_the_move_le
     with pytest.raises(CoreAway):
         await archive.black_out()
     assert archive.inside.recorder.blackouts_failing
+    (first,) = await archive.noted()
+    assert (first.act, first.details["reason"]) == ("blacked out", "a card number")
     away.rename(archive.folder)
     async with asyncio.timeout(20):
         while archive.inside.recorder.blackouts_failing:
@@ -354,33 +414,29 @@ async def test_a_moved_recording_is_rewritten_where_it_lies_and_what_the_move_le
     sealed = await now_of(archive.server)
     assert sealed.object_name.startswith(placed_name(archive.number, ""))
     await archive.assert_gone(sealed, files=1)
+    assert await archive.noted() == [first], "each try is no other act"
 
 
-class Trail(NoTrail):
-    """An audit trail at which something happens when a blackout after the fact is noted."""
-
-    def __init__(self, trail: AuditTrail, then: Callable[[], Awaitable[object]]) -> None:
-        self._trail, self._then = trail, then
-
-    async def note(self, actor: Actor, act: str, subject: str = "", **detail: str) -> None:
-        await self._trail.note(actor, act, subject, **detail)
-        if act == "blacked out":
-            await self._then()
-
-
-async def test_a_hold_that_is_placed_in_between_is_not_overridden(archive: Archive) -> None:
-    """It was looked for, the act was noted, then came the hold, then the core: nothing is altered. A blackout in real
-    time that reaches back into what is held waits until it is lifted; one that was decided goes through."""
-    before, context = await a_recording(archive.server), archive.inside.context
-    retention, trail = context.retention, context.audit
+async def test_a_hold_that_is_placed_in_between_is_not_overridden(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was looked for, then came the hold, then the core decided: nothing is altered, and the trail says that alone.
+    A blackout in real time that reaches back into what is held waits until it is lifted; one that was decided goes
+    through."""
+    before, retention = await a_recording(archive.server), archive.inside.context.retention
     assert retention is not None
-    context.audit = Trail(trail, lambda: retention.place(SYSTEM, "Case 1", recordings=[1]))
-    with pytest.raises(Held):
+    decide = SqlBlackouts.decide
+
+    async def held_first(store: SqlBlackouts, *what: Any, **more: Any) -> Decided:
+        await retention.place(SYSTEM, "Case 1", recordings=[1])
+        return await decide(store, *what, **more)
+
+    with monkeypatch.context() as patch, pytest.raises(Held):
+        patch.setattr(SqlBlackouts, "decide", held_first)
         await archive.black_out()
-    context.audit = trail
     assert await now_of(archive.server) == before and not archive.inside.recorder.state.removals
-    refused = await SqlAudit(archive.inside.database).entries(AuditFilter(act="refused"), 5)
-    assert [one.details["holds"] for one in refused] == ["1"]
+    (refused,) = await archive.noted()
+    assert (refused.act, refused.details["holds"], refused.actor) == ("refused", "1", "xml")
 
     answer = await archive.server.command("BLACKOUTSTART", DEVICEID="4100", TIMEOFFSET=-60)
     assert b"API_ERROR_RECORDER_NOT_RUNNING" in answer
@@ -436,18 +492,39 @@ async def test_a_hold_that_comes_after_the_decision_is_too_late(archive: Archive
 
 @pytest.mark.parametrize("kind", ["move", "copy"])
 async def test_a_blackout_in_the_middle_of_a_move(archive: Archive, kind: ActionKind) -> None:
-    """The old sound lies in the archive and no row says so when the blackout comes: it does not stay there."""
+    """The old sound lies in the archive and no row says so when the blackout comes: the move is given up for it, and
+    nothing is there any more when the blackout is answered."""
     await archive.made(kind)
+    blackouts: list[asyncio.Task[SealedRecording]] = []
+    turns = archive.inside.house.turns
+
+    async def black_out() -> None:
+        assert len(archive.media()) == 2
+        blackouts.append(asyncio.create_task(archive.black_out()))
+        while not turns.is_awaited(1):
+            await asyncio.sleep(0.01)
+
+    interrupted = Interrupted(archive.storage, placed_name(archive.number, ""), black_out)
+    assert not await archive.carry(cast(PlacedStorage, interrupted))
+    sealed = await blackouts[0]
+    await archive.assert_gone(sealed, files=1)
+    assert await archive.kept.leftovers(10) == []
+    assert await archive.carry()
+    await archive.assert_gone(sealed, files=2)
+
+
+async def test_a_blackout_in_the_middle_of_a_move_of_another_process(archive: Archive) -> None:
+    """One that waits for nobody: what it put is gone when the blackout is answered, and it says of itself that it
+    failed."""
+    await archive.made("move")
     sealed: list[SealedRecording] = []
 
     async def black_out() -> None:
         sealed.append(await archive.black_out())
 
     interrupted = Interrupted(archive.storage, placed_name(archive.number, ""), black_out)
-    assert not await archive.carry(cast(Storage, interrupted))
+    assert not await archive.carry(cast(PlacedStorage, interrupted), Turns())
     await archive.assert_gone(sealed[0], files=1)
-    assert await archive.carry()
-    await archive.assert_gone(sealed[0], files=2)
 
 
 async def test_a_move_in_the_middle_of_a_blackout(archive: Archive) -> None:

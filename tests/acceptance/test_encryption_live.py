@@ -28,8 +28,11 @@ from earshot.errors import ConfigurationError
 from earshot.media.formats.cav.container import CavReader
 from earshot.operations import check_data
 from earshot.ports.retention import ArchiveAction
+from earshot.premises import database_of
 from earshot.services.encryption import EncryptionWatch
-from earshot.vault.keyring import fingerprint
+from earshot.storage.places import Places
+from earshot.store.sql.retention import SqlRetention
+from earshot.vault.keyring import Keyring, fingerprint
 from earshot.vault.master import from_file, write_new
 from earshot.vault.overwriting import header_of
 from earshot.vault.sealed_file import HEADER_BYTES, SLOTS
@@ -195,6 +198,46 @@ async def test_a_plain_file_in_its_place_is_refused_and_everybody_sees_it(encryp
         key_file.write_text(kept)
         await watch.try_key()
         assert not watch.is_key_missing
+
+
+async def test_an_archive_that_comes_back_is_looked_through_then(
+    tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not mounted when the server started, and holds what was encrypted before there was a register."""
+    monkeypatch.setattr("earshot.services.encryption.AGAIN_S", 0.05)
+    cellar, away, source = tmp_path / "cellar", tmp_path / "away", tmp_path / "source"
+    place = Places(Keyring((from_file(key_file),))).at(str(cellar))
+    await place.prepare()
+    source.write_bytes(b"what was said")
+    await place.storage.put_file("day/a.wav", source)
+    settings = load(data_dir=tmp_path / "data", master_key_file=key_file)
+    settings.data_dir.mkdir()
+    database = database_of(settings)
+    await database.open()
+    await SqlRetention(database).add_action(ArchiveAction(name="Cellar", kind="copy", destination=str(cellar)))
+    await database.close()
+    cellar.rename(away)
+    cellar.mkdir()  # a mount point without its disk
+    async with in_process(settings.data_dir, master_key_file=key_file) as server:
+        assert server.inside is not None
+        watch, storage = server.inside.context.encryption, server.inside.house.storage
+        assert isinstance(watch, EncryptionWatch)
+        await until(lambda: str(cellar) in str(watch.not_looked_at), "it was tried")
+        view = await watch.look()
+        assert (view.is_counted, dict(view.objects)) == (False, {})
+        cellar.rmdir()
+        away.rename(cellar)
+        await until(lambda: watch.view.is_counted, "the archive is looked through")
+        assert watch.view.under_current_key == 1
+        await server.inside.context.retention.add_action(  # type: ignore[union-attr]
+            PROTOCOL, ArchiveAction(name="Another", kind="copy", destination=str(tmp_path / "another"))
+        )
+        objects = server.inside.house.objects
+        await until(lambda: objects.is_looked_through(str(tmp_path / "another")), "one that is added is, too")
+        (cellar / "day" / "a.wav").write_bytes(b"what was never said")
+        with pytest.raises(OSError, match="replaced by another file"):
+            async for _ in storage.read("~2/day/a.wav"):
+                pass
 
 
 async def test_without_a_master_key_it_is_said_that_nothing_is_encrypted(tmp_path: Path) -> None:

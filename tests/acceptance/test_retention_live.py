@@ -18,6 +18,7 @@ from earshot.ports.audit import AuditFilter
 from earshot.ports.retention import ArchiveAction, Deletion
 from earshot.ports.screens import ScreenSegment, ScreenSession
 from earshot.storage.leaf_log import FileLeafLog
+from earshot.storage.placed import PlacedStorage
 from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.retention import SqlRetention
 from earshot.store.sql.screen_retention import SqlScreenRetention
@@ -44,8 +45,9 @@ async def finished(server: Speaker, record_id: int) -> Deletion:
 
 async def problems(server: Speaker) -> list[str]:
     assert server.inside is not None
-    inside = server.inside
-    found = check(inside.folders.journal, inside.store, inside.house.storage, running=True)
+    inside, storage = server.inside, server.inside.house.storage
+    assert isinstance(storage, PlacedStorage)
+    found = check(inside.folders.journal, inside.store, storage, running=True)
     return [problem async for problem in found]
 
 

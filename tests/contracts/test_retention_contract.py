@@ -209,6 +209,39 @@ class TestArchive:
         await pair.store.update_recording(1, {"keep_days": 1})
         assert await pair.numbers(1e12) == []  # KEEPDAYS counts before the first action only
 
+    async def test_what_is_begun_is_a_leftover_until_it_counts(self, pair: Pair) -> None:
+        due = await self.due(pair)
+        assert await pair.kept.begun(due, "~2/a.wav") and await pair.kept.begun(due, "~3/a.wav")
+        assert await pair.kept.begun(due, "~2/a.wav"), "a second try"
+        assert [one.object_name for one in await pair.kept.leftovers(10)] == ["~3/a.wav", "~2/a.wav"]
+        assert await pair.kept.copied(due, "~3/a.wav", due.kept)
+        assert [one.object_name for one in await pair.kept.leftovers(10)] == ["~2/a.wav"]
+        assert await pair.kept.moved(due, "~2/a.wav", due.kept)
+        assert [one.object_name for one in await pair.kept.leftovers(10)] == [due.object_name]
+        assert not await pair.kept.begun(due, "~4/a.wav"), "it lies elsewhere now"
+        moved = replace(due, object_name="~2/a.wav")
+        assert await pair.kept.moved(moved, "~2/a.wav", due.kept)
+        assert [one.object_name for one in await pair.kept.leftovers(10)] == [due.object_name], "nor is it one itself"
+        assert await pair.kept.begun(moved, "~4/a.wav")
+        await pair.kept.doom([1], WHY, 2000.0)
+        left = {one.object_name for one in await pair.kept.leftovers_of([1])}
+        assert left == {due.object_name, "~2/a.wav", "~3/a.wav", "~4/a.wav"}
+        assert not await pair.kept.begun(moved, "~5/a.wav")
+
+    async def test_copies_are_listed_with_what_their_recordings_are_now(self, pair: Pair) -> None:
+        assert [one async for one in pair.kept.all_copies()] == []
+        await pair.make("a", "b", "c")
+        await pair.kept.stamp(Defaults(keep_days=0, archive_action=2), 10)
+        for due in await pair.kept.due(2000.0, 2):
+            assert await pair.kept.copied(due, f"~2/{due.kept.record_id}", due.kept)
+        copies = [(await pair.kept.copies(number))[0] for number in (1, 2)]
+        assert [one async for one in pair.kept.all_copies()] == [(copies[0], "sha-a", 100), (copies[1], "sha-b", 100)]
+        await pair.kept.copy_renewed(copies[0], "sha-other")
+        found = [one async for one in pair.kept.all_copies()]
+        assert found[0] == (replace(copies[0], audio_sha256="sha-other"), "sha-a", 100)
+        await pair.kept.doom([1], WHY, 2000.0)
+        assert [one async for one in pair.kept.all_copies()] == found[1:]
+
     async def test_a_deleted_one_is_not_moved(self, pair: Pair) -> None:
         due = await self.due(pair)
         await pair.kept.doom([1], WHY, 2000.0)

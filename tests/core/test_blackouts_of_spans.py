@@ -13,7 +13,7 @@ from tests.faults.core_parts import Core
 from earshot.core.recovery import restore
 from earshot.core.resealing import Resealing
 from earshot.engine.blackout_gaps import masks_of
-from earshot.engine.blackout_values import BlackOutSpan, Removal, StartBlackout
+from earshot.engine.blackout_values import Asked, BlackOutSpan, Removal, StartBlackout
 from earshot.errors import StoreUnavailable
 from earshot.ports import CoreAway
 from earshot.ports.blackouts import OnHold
@@ -59,8 +59,9 @@ async def test_a_restart_goes_on_removing_what_could_not_be_removed(place: World
         raise OSError(19, "the archive is away")
 
     place.blackouts._removers = replace(place.blackouts._removers, sealed=away)
+    asked = Asked(record_id=9, span="0.000-1.000", reason="a name", at=7.5, kind="person", name="anna", user_id=3)
     with pytest.raises(CoreAway, match="away"):
-        await place.recorder.black_out(BlackOutSpan(call="1-5-1", from_us=0, until_us=SECOND))
+        await place.recorder.black_out(BlackOutSpan(call="1-5-1", from_us=0, until_us=SECOND, asked=asked))
     events = place.recorder.checkpoint()
     restored = restore([orjson.loads(orjson.dumps(event)) for event in events], 1)
     again = World(Core(restored.state, place.core.clock))
@@ -68,7 +69,7 @@ async def test_a_restart_goes_on_removing_what_could_not_be_removed(place: World
     async with asyncio.timeout(5):
         while again.recorder.state.removals:
             await asyncio.sleep(0)
-    assert [removal.calls for removal in again.sealed] == [["1-5-1"]]
+    assert [(removal.calls, removal.asked) for removal in again.sealed] == [(["1-5-1"], asked)]
     again.blackouts.close()
     await again.spawner.close()
 

@@ -183,7 +183,7 @@ async def test_nothing_is_removed_before_it_is_noted(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["move", "copy"])
-@pytest.mark.parametrize("kill_at", range(1, 8))
+@pytest.mark.parametrize("kill_at", range(1, 10))
 async def test_killed_at_any_step_an_archive_action_goes_on(world: World, kind: str, kill_at: int) -> None:
     cellar = world.root / "cellar"
     prepare(cellar)
@@ -293,6 +293,24 @@ async def test_an_archive_that_is_full_is_waited_for(world: World, monkeypatch: 
     world.clock.advance(61.0)
     assert (await process.round()).archived == 2
     assert process.troubles == []
+    await world.whole()
+
+
+@pytest.mark.parametrize("kind", ["move", "copy"])
+async def test_two_actions_with_one_destination_do_not_take_the_same_object_for_two(world: World, kind: str) -> None:
+    """What one of them left there would be removed as what the other left behind."""
+    cellar = world.root / "cellar"
+    prepare(cellar)
+    await world.kept.add_action(ArchiveAction(name="Last", kind="move", destination=str(cellar)))
+    first = ArchiveAction(name="First", kind=kind, destination=str(cellar), next_action=2, days=1)  # type: ignore[arg-type]
+    await world.kept.add_action(first)
+    await world.make(1, action=3)
+    process = world.process()
+    assert (await process.round()).archived == 1
+    world.clock.advance(DAY_S)
+    assert (await process.round()).archived == 0
+    assert "lies in this archive already" in process.troubles[0]
+    assert world.files("cellar") == ["1.wav"] and await world.rows() == [1]
     await world.whole()
 
 

@@ -1,6 +1,7 @@
 """The register of encrypted objects: what was encrypted is never taken for plain, and counts are always at hand."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,31 @@ async def test_a_look_at_everything_makes_up_for_what_is_missing(
     assert (await keys.rotate()).objects == {SECOND.current: 1}
     await keys.encrypt_plain()
     assert PLAIN not in register.counts()
+
+
+async def test_an_archive_that_goes_away_in_the_middle_was_not_looked_through(
+    register: ObjectKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not there any more is not listed, and that is no error."""
+    place = Places(FIRST, register).at(str(tmp_path / "cellar"))
+    await place.prepare()
+    await put(place.storage, tmp_path, "a")
+    listed = LocalStorage.names
+
+    async def unmounted(storage: LocalStorage) -> AsyncIterator[tuple[str, int]]:
+        (tmp_path / "cellar").rename(tmp_path / "away")
+        async for found in listed(storage):
+            yield found
+
+    monkeypatch.setattr(LocalStorage, "names", unmounted)
+    keys = MasterKeys(FIRST, tmp_path / "journal", {"archive 2": place}, tmp_path, register)
+    found = await keys.look_at_objects()
+    assert len(found.problems) == 1 and "No such device" in found.problems[0]
+    assert not register.is_looked_through(place.destination)
+    monkeypatch.undo()
+    (tmp_path / "away").rename(tmp_path / "cellar")
+    assert (await keys.look_at_objects()).problems == []
+    assert register.is_looked_through(place.destination)
 
 
 async def test_a_register_that_is_damaged_is_made_again(

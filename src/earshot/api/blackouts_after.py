@@ -1,18 +1,18 @@
 """A blackout after the fact: a person has a span of a recording removed for good.
 
-What is removed, and that it is, is for the cores; here is who may, and what is written down. A hold is looked for
-before anything is noted, and by the core again, in the transaction that decides what is altered. The one rule: it is
-refused while a legal hold is on any recording of the call, and noted before anything is touched.
+What is removed, and that it is, is for the cores; here is who may. A hold on a recording is looked for before the cores
+are told, and by the core again, with those on screens, in the transaction that decides what is altered; who asked is
+noted after that, by what was decided, and before anything is touched. The one rule: it is refused while a legal hold
+is on anything of the call, and noted once.
 """
 
 import math
-from collections.abc import Sequence
 
 from earshot.actor import Actor
 from earshot.api.context import Context
 from earshot.api.permissions import BLACKOUTS_AFTER
 from earshot.api.retention import Held, NotAllowed
-from earshot.engine.blackout_values import BlackOutSpan
+from earshot.engine.blackout_values import Asked, BlackOutSpan
 from earshot.errors import BadInput
 from earshot.ports import NotFound, RecordingFilter, RecordingRow
 from earshot.ports.access import shown
@@ -21,6 +21,10 @@ from earshot.ports.blackouts import OnHold
 MICROSECONDS = 1_000_000
 LONGEST_REASON = 500
 MOST_PARTS = 100
+BLACKED_OUT = "blacked out"
+REFUSED = "refused"
+AFTER_THE_FACT = "blackout after the fact"
+"""What the audit trail calls them."""
 
 
 async def black_out_recording(
@@ -42,21 +46,30 @@ async def black_out_recording(
         raise BadInput("the span begins at 0 or later and ends after it begins")
     if from_s >= row.sealed.duration_s:
         raise BadInput(f"the recording is only {row.sealed.duration_s:.3f} seconds long")
-    await _no_hold(context, actor, row)
     to_s = min(to_s, row.sealed.duration_s)
     span = f"{from_s:.3f}-{to_s:.3f}"
-    await context.audit.note(actor, "blacked out", f"recording {record_id}", span=span, reason=said)
+    await _no_hold(context, actor, row, span, said)
+    asked = Asked(
+        record_id=record_id,
+        span=span,
+        reason=said,
+        at=context.clock.now(),
+        kind=actor.kind,
+        name=actor.name,
+        user_id=actor.user_id,
+        address=actor.address,
+    )
     told = BlackOutSpan(
         call=row.sealed.call_key,
         from_us=math.floor((row.sealed.recording_time + from_s) * MICROSECONDS),
         until_us=math.ceil((row.sealed.recording_time + to_s) * MICROSECONDS),
+        asked=asked,
     )
     links = context.cores.links
     core = next((link for link in links if link.ident == row.sealed.core), links[0])
     try:
         await core.black_out(told)
     except OnHold as held:
-        await _refuse(context, actor, record_id, held.holds)
         raise Held(record_id, held.holds) from None
     return await _row(context, actor, record_id)
 
@@ -68,8 +81,8 @@ async def _row(context: Context, actor: Actor, record_id: int) -> RecordingRow:
     return row
 
 
-async def _no_hold(context: Context, actor: Actor, row: RecordingRow) -> None:
-    """Raises Held if any recording of the same call is under a legal hold."""
+async def _no_hold(context: Context, actor: Actor, row: RecordingRow, span: str, reason: str) -> None:
+    """Raises Held, which is noted, if any recording of the same call is under a legal hold."""
     if context.retention is None:
         return
     number = await context.store.call_number(row.sealed.call_key)
@@ -84,10 +97,6 @@ async def _no_hold(context: Context, actor: Actor, row: RecordingRow) -> None:
     for record_id in sorted(numbers):
         holds = [hold.number for hold in await context.retention.kept.holds_of(record_id)]
         if holds:
-            await _refuse(context, actor, row.record_id, holds)
+            told = {"span": span, "reason": reason, "holds": ", ".join(map(str, holds))}
+            await context.audit.note(actor, REFUSED, f"recording {row.record_id}", what=AFTER_THE_FACT, **told)
             raise Held(record_id, holds)
-
-
-async def _refuse(context: Context, actor: Actor, record_id: int, holds: Sequence[int]) -> None:
-    said = ", ".join(map(str, holds))
-    await context.audit.note(actor, "refused", f"recording {record_id}", what="blackout after the fact", holds=said)

@@ -1,30 +1,29 @@
 """`earshot check`: verifies the promises of the architecture on what lies on disk. Reads only.
 
-1. Every row has its media in the storage with that size and hash. 2. Every journal segment and every media object
-belongs to an open call, a row, or nobody (then it is named). Problems are sentences.
+1. Every row has its media in the storage with that size and hash, and so has every copy in an archive. 2. Every journal
+segment and every media object belongs to an open call, a row, or nobody (then it is named). Problems are sentences.
 """
 
-import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from earshot.core.ledger_check import NOTE, LedgerEvidence, check_ledger
+from earshot.core.media_check import MediaCheck
 from earshot.core.recovery import restore
 from earshot.core.retention_check import RetentionEvidence, check_deletions, leftover_objects
 from earshot.journal.check import check as check_journal
 from earshot.journal.recovery import recover
-from earshot.ports import Storage, Store
+from earshot.ports import Store
+from earshot.ports.retention import Copy
 from earshot.ports.screens import Screens
-from earshot.storage.away import PlaceAway
+from earshot.storage.placed import PlacedStorage
 from earshot.vault.keyring import Keyring
-from earshot.vault.overwriting import header_of
 
 
 async def check(
     journal: Path,
     store: Store,
-    storage: Storage,
+    storage: PlacedStorage,
     *,
     running: bool,
     screens: Screens | None = None,
@@ -49,17 +48,20 @@ async def check(
         for leg in sorted(recovered.legs.keys() - needed):
             yield f"journal: leg {leg} belongs to no open call"
     rows: set[str] = set()
-    async for name, sha256, size in store.all_objects():
+    media = MediaCheck(storage, is_rewriting=bool(restored.state.removals))
+    async for name, sha256, size in _objects(store, screens):
         rows.add(name)
-        problem = await _media_problem(storage, name, sha256, size, keyring)
-        if problem:
+        if problem := await media.problem(name, sha256, size):
             yield problem
-    if screens is not None:
-        async for name, sha256, size in screens.all_screen_objects():
-            rows.add(name)
-            problem = await _media_problem(storage, name, sha256, size, keyring)
+    if retention is not None:
+        async for copy, sha256, size in retention.kept.all_copies():
+            problem = await media.copy_problem(copy, sha256, size)
+            if problem and running:
+                problem = await _again(copy, store, retention, media)
             if problem:
                 yield problem
+    for problem in media.not_looked_at():
+        yield problem
     planned = {one.object_name for call in restored.state.calls.values() for one in call.recordings}
     planned |= {one.object_name for chat in restored.state.chats.values() for one in chat.segments}
     if retention is not None:
@@ -77,28 +79,19 @@ async def check(
             yield problem
 
 
-async def _media_problem(storage: Storage, name: str, sha256: str, size: int, keyring: Keyring | None) -> str:
-    digest = hashlib.sha256()
-    found = 0
-    try:
-        async for chunk in storage.read(name):
-            digest.update(chunk)
-            found += len(chunk)
-    except FileNotFoundError as why:
-        if isinstance(why.__cause__, PlaceAway):
-            return f"media object {name} cannot be read: {why.__cause__}"
-        return f"media object {name} is missing"
-    except OSError as why:
-        return f"media object {name} cannot be read: {why}"
-    if found != size:
-        return f"media object {name} has {found} bytes, its row says {size}"
-    if digest.hexdigest() != sha256:
-        return f"media object {name} was changed: its SHA-256 is not the one of its row"
-    return f"media object {name}: {spare}" if (spare := await asyncio.to_thread(_spare, storage, name, keyring)) else ""
+async def _again(copy: Copy, store: Store, retention: RetentionEvidence, media: MediaCheck) -> str:
+    """What is wrong with a copy by what the rows say now: it may have been deleted or rewritten meanwhile."""
+    row = await store.recording(copy.record_id)
+    for now in await retention.kept.copies(copy.record_id) if row is not None else ():
+        if row is not None and now.object_name == copy.object_name:
+            return await media.copy_problem(now, row.sealed.audio_sha256, row.sealed.audio_size)
+    return ""
 
 
-def _spare(storage: Storage, name: str, keyring: Keyring | None) -> str:
-    """What is wrong with the key of an object that can be read."""
-    path = storage.local_path(name)
-    header = header_of(path) if path is not None and keyring is not None else None
-    return header.problem(keyring) if header is not None and keyring is not None else ""
+async def _objects(store: Store, screens: Screens | None) -> AsyncIterator[tuple[str, str, int]]:
+    """Name, SHA-256 and size of the media of every row."""
+    async for one in store.all_objects():
+        yield one
+    if screens is not None:
+        async for one in screens.all_screen_objects():
+            yield one

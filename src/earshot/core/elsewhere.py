@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from earshot.core.turns import Turns
 from earshot.ports import Storage
 from earshot.ports.blackouts import SealedMedia, SealedMediaStore
 from earshot.ports.retention import Copy, Leftover
@@ -36,29 +37,38 @@ class Places(Protocol):
 
 
 class Elsewhere:
-    """`work` is a folder on this machine for files that are on their way; with a `keyring` they are encrypted."""
+    """`work` is a folder on this machine for files that are on their way; with a `keyring` they are encrypted. What is
+    on its way to an archive is given up by who has its turn, of `turns`."""
 
     def __init__(
-        self, store: SealedMediaStore, places: Places, storage: Storage, work: Path, keyring: Keyring | None = None
+        self,
+        store: SealedMediaStore,
+        places: Places,
+        storage: Storage,
+        work: Path,
+        keyring: Keyring | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._store = store
         self._places = places
         self._storage = storage
         self._work = work
         self._keyring = keyring
+        self._turns = turns or Turns()
 
     async def copies_of(self, media: SealedMedia) -> Sequence[str]:
         """The names of its copies. Raises StoreUnavailable."""
         return [copy.object_name for copy in await self._places.copies(media.record_id)]
 
     async def renew(self, rewritten: Sequence[SealedMedia]) -> None:
-        """Have every copy of these recordings be what the recording is now, and remove what moves left behind. Raises
-        OSError (a place is away, among others), StoreUnavailable."""
-        numbers = {media.record_id for media in rewritten}
-        for media in await self._store.of_calls({media.call_key for media in rewritten}):
-            if media.record_id in numbers:
-                await self._remove_leftovers(media)
-                await self._renew_copies(media)
+        """Have every copy of these recordings be what the recording is now, and remove what moves and copies left
+        behind, ended in the middle or not. Raises OSError (a place is away, among others), StoreUnavailable."""
+        for one in rewritten:
+            async with self._turns.of(one.record_id):
+                for media in await self._store.of_calls([one.call_key]):
+                    if media.record_id == one.record_id:
+                        await self._remove_leftovers(media)
+                        await self._renew_copies(media)
 
     async def _remove_leftovers(self, media: SealedMedia) -> None:
         left = await self._places.leftovers_of([media.record_id])

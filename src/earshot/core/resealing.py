@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 
 from earshot.engine.blackout_gaps import HIDDEN, WHY
-from earshot.engine.blackout_values import Removal
+from earshot.engine.blackout_values import Asked, Removal
 from earshot.media.silencing import silence_wav, without_keys
 from earshot.media.spans import Span, merged
 from earshot.ports import Storage
@@ -63,6 +63,10 @@ async def _unnoted(record_id: int, span: Span, sha256: str) -> None:
     """Nobody keeps an audit trail."""
 
 
+async def _unasked(asked: Asked, holds: Collection[int]) -> None:
+    """Nobody keeps an audit trail."""
+
+
 async def _nowhere(rewritten: Sequence[SealedMedia]) -> None:
     """Recordings lie in one place alone."""
 
@@ -76,9 +80,10 @@ class Resealing:
     """`elsewhere` is awaited with what was rewritten: it sees to all other places where that lies. `copies` names the
     copies of a recording. `pictures` sees to screens, where there are any.
 
-    `hidden` is told of each recording that is to be marked, before its row is: number, span, SHA-256 of the media.
-    `noted` is told of each recording that was rewritten, before its row is. With a `keyring` media are written
-    encrypted, with a fresh key each time, and the storage destroys the one before."""
+    `asked` is told of what somebody asked for, once it is decided and before anything is touched; with the holds that
+    are in the way, where nothing will be. `hidden` is told of each recording that is to be marked, before its row is:
+    number, span, SHA-256 of the media. `noted` is told of each recording that was rewritten, before its row is. With a
+    `keyring` media are written encrypted, with a fresh key each time, and the storage destroys the one before."""
 
     def __init__(
         self,
@@ -93,6 +98,7 @@ class Resealing:
         self._work = work
         self._noted = noted
         self._keyring = keyring
+        self.asked: Callable[[Asked, Collection[int]], Awaitable[None]] = _unasked
         self.hidden: Callable[[int, Span, str], Awaitable[None]] = _unnoted
         self.elsewhere: Callable[[Sequence[SealedMedia]], Awaitable[None]] = _nowhere
         self.copies: Callable[[SealedMedia], Awaitable[Sequence[str]]] = _no_copies
@@ -114,7 +120,10 @@ class Resealing:
             decided = Decided()
             if is_stored:  # else the store need not be there
                 decided = await self._store.decide(span, recordings, screens, together=removal.together)
-            if removal.together and decided.is_refused:
+            is_refused = removal.together and decided.is_refused
+            if removal.asked is not None:
+                await self.asked(removal.asked, decided.holds if is_refused else ())
+            if is_refused:
                 raise _on_hold(decided)
             done = []
             for media in reached:
@@ -177,12 +186,16 @@ class Resealing:
         except FileNotFoundError:
             if await self._is_there(media):
                 raise
+            now = await self._now(media)
+            if now is not None and now.object_name != media.object_name:
+                return await self._rewrite(now, removal)  # it was moved meanwhile
             for copy in await self.copies(media):
                 raise OSError(
                     f"the media of recording {media.record_id} are not at {media.object_name}, but its copy {copy} has "
                     "the sound: bring them back from there"
                 ) from None
             log.warning("blackout_found_no_media", recording=media.record_id, object=media.object_name)
+            await self.elsewhere([media])  # what was on its way to an archive may still have them
             return False
         await self._storage.put_file(media.object_name, target)
         others = [gap for gap in media.gaps if gap[2] != WHY]
@@ -213,10 +226,13 @@ class Resealing:
     async def _once_more(self, media: SealedMedia, removal: Removal) -> bool:
         """The recording was deleted or moved meanwhile: what was put where it lay goes, and it is done where it is."""
         await self._storage.delete(media.object_name)
-        for found in await self._store.of_calls([media.call_key]):
-            if found.record_id == media.record_id:
-                return await self._rewrite(found, removal)
-        return False
+        now = await self._now(media)
+        return await self._rewrite(now, removal) if now is not None else False
+
+    async def _now(self, media: SealedMedia) -> SealedMedia | None:
+        """The recording as its row is now; None if it was deleted."""
+        found = await self._store.of_calls([media.call_key])
+        return next((one for one in found if one.record_id == media.record_id), None)
 
     async def _source(self, media: SealedMedia) -> Path:
         """The media as a file on this machine, which is the one that was put. Raises FileNotFoundError, VaultError."""

@@ -172,6 +172,8 @@ class MasterKeys:
                 began = self._now()
                 await _all(self._one(work, storage, called, name, found) for name in names)
                 await asyncio.sleep((self._now() - began) * self._rest)
+            if called:
+                await place.look(anew=True)  # what went away in the middle was not listed
         except PlaceAway as away:
             found.problems.append(f"{called}: {away}")
             return False

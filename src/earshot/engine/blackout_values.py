@@ -8,6 +8,7 @@ was killed in mid-blackout masks from the first packet it hears. Times are journ
 from dataclasses import dataclass, field
 from typing import Any
 
+from earshot.actor import Kind
 from earshot.engine.blackouts import Span
 
 # --- inputs -----------------------------------------------------------------------------------------------------------
@@ -56,12 +57,29 @@ class StopAgentBlackout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who asked when (seconds since the Unix epoch) for a span of a recording to be removed, and why: what the audit
+    trail has of it once it is decided. `kind`, `name`, `user_id` and `address` are those of an `earshot.actor.Actor`;
+    `span` is in seconds from the start."""
+
+    record_id: int
+    span: str
+    reason: str
+    at: float
+    kind: Kind
+    name: str
+    user_id: int = 0
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlackOutSpan:
     """What the call of that key heard in [from_us, until_us) must go, whether the core still knows the call or not."""
 
     call: str
     from_us: int
     until_us: int
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +161,7 @@ class Removal:
     `calls`, and from those of the agent of that key, `phones` and `devices`. `last_of` is a device whose last call (of
     that `instance`) is meant, when the core has forgotten it already. With `hide` no sound goes: sealed recordings are
     marked instead. With `screens` the pictures of those people go as well. With `together` a legal hold on any of
-    it refuses all; else what is held waits until it no longer is."""
+    it refuses all; else what is held waits until it no longer is. `asked` is noted when that is decided."""
 
     number: int
     from_us: int
@@ -158,3 +176,4 @@ class Removal:
     hide: bool = False
     screens: bool = False
     together: bool = False
+    asked: Asked | None = None

@@ -89,6 +89,7 @@ def black_out_span(state: State, told: BlackOutSpan, now_us: int) -> list[Effect
         calls=[told.call],
         screens=True,
         together=True,
+        asked=told.asked,
     )
     return [RemoveSound(number=number)]
 

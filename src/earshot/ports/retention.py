@@ -6,7 +6,7 @@ while the files are removed step by step. The one rule: a tombstone says nothing
 the Unix epoch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -168,7 +168,8 @@ class Doomed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """An object in the storage that nobody needs any more: `number` is its own, `record_id` the recording's."""
+    """An object in the storage that nobody needs, not any more or not yet; it need not be there. `number` is its own,
+    `record_id` the recording's."""
 
     number: int
     record_id: int
@@ -278,6 +279,11 @@ class RetentionStore(RemovalStore, Protocol):
         """Try its action again not before `until`."""
         ...
 
+    async def begun(self, due: Due, object_name: str) -> bool:
+        """Something of the media will be put at `object_name`: that is a leftover from now on, until `moved` or
+        `copied` says that it counts, or it is `removed`. False as for `moved`."""
+        ...
+
     async def moved(self, due: Due, object_name: str, then: Kept) -> bool:
         """The media lie at `object_name` now, and the old object is a leftover. False, and nothing is changed, if the
         recording is gone, its media were changed meanwhile, or it has another place already."""
@@ -293,6 +299,10 @@ class RetentionStore(RemovalStore, Protocol):
 
     async def copies(self, record_id: int) -> list[Copy]:
         """The copies of a recording."""
+        ...
+
+    def all_copies(self) -> AsyncIterator[tuple[Copy, str, int]]:
+        """Every copy with the SHA-256 and size in bytes of the media of its recording now, for `earshot check`."""
         ...
 
     async def place(self, hold: Hold, recordings: Sequence[int]) -> tuple[Hold, list[int]]:

@@ -21,6 +21,7 @@ from earshot.core.recorder import Recorder
 from earshot.core.scheduling import Scheduling
 from earshot.core.screen_blackouts import ScreenBlackouts
 from earshot.core.sealing import Sealing
+from earshot.core.turns import Turns
 from earshot.journal.upkeep import Upkeep
 from earshot.journal.writer import JournalWriter
 from earshot.ports import Storage, Store
@@ -38,8 +39,9 @@ class House:
     `spawner` runs background tasks and ends them at stop; `settled` waits until what was journalled is durable;
     `routes` are added to those of the HTTP port, behind the gate; `on_open` is awaited, in order, when the store has
     opened, until each succeeds. `keyring` encrypts what is kept, None where nothing is encrypted; `objects` knows which
-    of it is. `scheduling` has the schedules, once they are in force; `pictures` takes screens out of sight. `gauges`
-    are shown by /metrics, and `notices` give sentences for operators.
+    of it is. `scheduling` has the schedules, once they are in force; `pictures` takes screens out of sight; `turns`
+    keeps apart who changes where a recording lies. `gauges` are shown by /metrics, and `notices` give sentences for
+    operators.
     """
 
     settings: Settings
@@ -61,6 +63,7 @@ class House:
     keyring: Keyring | None = None
     scheduling: Scheduling | None = None
     pictures: ScreenBlackouts | None = None
+    turns: Turns = field(default_factory=Turns)
     routes: list[BaseRoute] = field(default_factory=list)
     on_open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     gauges: list[Gauge] = field(default_factory=list)

@@ -1,21 +1,51 @@
 """Blackouts, hung into the running system: what removes sound, and what is noted of it."""
 
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 
-from earshot.actor import SYSTEM
+from earshot.actor import SYSTEM, Actor
+from earshot.api.audit import AuditTrail
+from earshot.api.blackouts_after import AFTER_THE_FACT, BLACKED_OUT, REFUSED
 from earshot.core.blackouts import Blackouts, Removers
 from earshot.core.elsewhere import Elsewhere
 from earshot.core.resealing import Resealing, Rewritten
 from earshot.core.screen_blackouts import RewrittenPicture, ScreenBlackouts
+from earshot.engine.blackout_values import Asked
 from earshot.media.spans import Span
+from earshot.ports.audit import AuditFilter, AuditLog
 from earshot.ports.blackouts import LEGAL_HOLD
 from earshot.services import House
 from earshot.services.capture import INTAKE
 from earshot.services.ledger import log_picture, log_rewriting
+from earshot.store.sql.audit import SqlAudit
 from earshot.store.sql.blackouts import SqlBlackouts
 from earshot.store.sql.retention import SqlRetention
 from earshot.store.sql.screens import SqlScreens
 from earshot.web.blackouts import BlackoutPages
+
+MOST_KNOWN = 100
+
+
+class NotedOnce:
+    """Notes what became of a blackout that somebody asked for. A core may come to the same decision again, after a
+    crash or because an archive was away: what `log` has of it already is not noted again."""
+
+    def __init__(self, log: AuditLog, audit: Callable[[], AuditTrail]) -> None:
+        self._log = log
+        self._audit = audit
+
+    async def __call__(self, asked: Asked, holds: Collection[int]) -> None:
+        """It is removed, or refused because of `holds`. Raises StoreUnavailable."""
+        act, subject = REFUSED if holds else BLACKED_OUT, f"recording {asked.record_id}"
+        known = await self._log.entries(AuditFilter(since=asked.at, act=act, subject=subject), MOST_KNOWN)
+        this = asked.user_id, asked.span, asked.reason
+        if any((one.user_id, one.details.get("span"), one.details.get("reason")) == this for one in known):
+            return
+        actor = Actor(kind=asked.kind, name=asked.name, user_id=asked.user_id, address=asked.address)
+        told = {"span": asked.span, "reason": asked.reason}
+        if holds:
+            told |= {"what": AFTER_THE_FACT, "holds": ", ".join(map(str, sorted(holds)))}
+        await self._audit().note(actor, act, subject, **told)
 
 
 async def start(house: House, undo: AsyncExitStack) -> None:
@@ -44,10 +74,16 @@ async def start(house: House, undo: AsyncExitStack) -> None:
 
     resealing = Resealing(SqlBlackouts(house.database), house.storage, house.folders.work, noted, house.keyring)
     elsewhere = Elsewhere(
-        SqlBlackouts(house.database), SqlRetention(house.database), house.storage, house.folders.work, house.keyring
+        SqlBlackouts(house.database),
+        SqlRetention(house.database),
+        house.storage,
+        house.folders.work,
+        house.keyring,
+        house.turns,
     )
     resealing.elsewhere, resealing.copies = elsewhere.renew, elsewhere.copies_of
     resealing.hidden = hidden
+    resealing.asked = NotedOnce(SqlAudit(house.database), lambda: house.context.audit)
 
     async def picture_noted(rewritten: RewrittenPicture) -> None:
         start_s, end_s = rewritten.span

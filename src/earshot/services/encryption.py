@@ -13,7 +13,7 @@ import structlog
 
 from earshot.api.metrics import Gauge
 from earshot.core.rewrapping import MasterKeys
-from earshot.errors import ConfigurationError, EarshotError
+from earshot.errors import ConfigurationError, EarshotError, StoreUnavailable
 from earshot.ports.encryption import EncryptionView
 from earshot.premises import keyring_of, object_access
 from earshot.services import House
@@ -26,6 +26,8 @@ from earshot.web.system import SystemPage
 log = structlog.get_logger(__name__)
 
 COUNT_S = 5.0
+AGAIN_S = 30.0
+"""How often it is seen whether an archive is back, or new, that was not looked through yet."""
 KEY_S = 60.0
 COMMAND_S = 3600.0
 """How often it is tried whether the master key can still be had: from a file, and from a command, which may ask
@@ -43,6 +45,8 @@ class EncryptionWatch:
         self._key_trouble = ""
         self._count_trouble = ""
         self.is_looking_through = True
+        self.not_looked_at: tuple[str, ...] = ()
+        """What could not be looked at last time, one sentence each."""
         self.view = EncryptionView(is_on=True, master_key=keyring.current, older=tuple(keyring.fingerprints[1:]))
 
     async def look(self) -> EncryptionView:
@@ -109,14 +113,11 @@ class EncryptionWatch:
                 tried_at = self._house.clock.monotonic()
 
     async def look_through(self, places: Mapping[str, Place]) -> None:
-        """Enter what was there before there was a register, place by place, each once for ever."""
+        """Enter what was there before there was a register, place by place, each once for ever. A place that is away is
+        left for another time."""
         house, register = self._house, self._house.objects
         try:
-            left = {
-                called: place
-                for called, place in places.items()
-                if not await asyncio.to_thread(register.is_looked_through, place.destination if called else "")
-            }
+            left = await self._left(places)
             keys = MasterKeys(
                 self._keyring,
                 house.folders.journal,
@@ -127,15 +128,41 @@ class EncryptionWatch:
                 now=house.clock.monotonic,
             )
             found = await keys.look_at_objects()
-            if left:
-                log.info("objects_looked_through", plain=found.plain, encrypted=found.objects.total())
+            still = await self._left(left)
+            done = [called or "recordings" for called in left if called not in still]
+            if done:
+                log.info("objects_looked_through", of=done, plain=found.plain, encrypted=found.objects.total())
             for problem in found.problems:
-                log.warning("object_not_looked_at", what=problem)
+                if problem not in self.not_looked_at:
+                    log.warning("object_not_looked_at", what=problem)
+            self.not_looked_at = tuple(found.problems)
+            self.is_looking_through = bool(still)
         except (OSError, EarshotError) as why:
             log.error("objects_not_looked_through", why=str(why))
-        else:
-            self.is_looking_through = False
         await self.look()
+
+    async def _left(self, places: Mapping[str, Place]) -> Mapping[str, Place]:
+        """Those of the places that were never looked through. Raises VaultError."""
+        known = self._house.objects.is_looked_through
+        return {
+            called: place
+            for called, place in places.items()
+            if not await asyncio.to_thread(known, place.destination if called else "")
+        }
+
+    async def keep_looking_through(self) -> None:
+        """Look through the recordings and every archive, those that were away when they are back, for ever."""
+        house = self._house
+        places = Places(self._keyring, house.objects, object_access(house.settings), house.clock)
+        while True:
+            try:
+                actions = await SqlRetention(house.database).actions()
+            except StoreUnavailable:
+                await asyncio.sleep(AGAIN_S)  # that is said by others
+                continue
+            archives = {f"archive {one.number}": places.at(one.destination) for one in actions if one.destination}
+            await self.look_through({**archives, "": places.at(str(house.folders.recordings.absolute()))})
+            await asyncio.sleep(AGAIN_S)
 
 
 async def start(house: House, undo: AsyncExitStack) -> None:
@@ -171,11 +198,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     ]
 
     async def begin() -> None:
-        actions = await SqlRetention(house.database).actions()
-        places = Places(keyring, house.objects, object_access(house.settings), house.clock)
-        archives = {f"archive {one.number}": places.at(one.destination) for one in actions if one.destination}
-        archives[""] = places.at(str(house.folders.recordings.absolute()))
-        house.spawner.spawn("encryption-register", watch.look_through(archives))
+        house.spawner.spawn("encryption-register", watch.keep_looking_through())
 
     house.on_open.append(begin)
     house.spawner.spawn("encryption-watch", watch.run())

@@ -167,7 +167,7 @@ async def start(house: House, undo: AsyncExitStack) -> None:
         settings_of(house.settings),
         plausible=PlausibleClock(clock, house.settings.retention_clock_jump_h * HOUR_S),
         removal=removal,
-        archiving=Archiving(kept, storage, house.folders.work, clock, keyring=keyring),
+        archiving=Archiving(kept, storage, house.folders.work, clock, keyring=keyring, turns=house.turns),
         newest=newest,
         free=lambda: shutil.disk_usage(house.folders.root).free,
         places=storage.know,

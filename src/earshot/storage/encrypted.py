@@ -17,6 +17,7 @@ from typing import Protocol, cast, runtime_checkable
 import structlog
 
 from earshot.ports import Storage
+from earshot.storage.local import unfinished
 from earshot.storage.names import checked
 from earshot.storage.object_keys import PLAIN, ObjectKeys
 from earshot.vault import Altered, VaultError
@@ -349,7 +350,8 @@ def _destroy(paths: Mapping[str, Path]) -> dict[str, str]:
     for name, path in paths.items():
         try:
             clear(path)
-            destroy(path)
+            for one in (path, unfinished(path)):
+                destroy(one)
         except OSError as why:
             kept[name] = str(why)
     return kept

@@ -21,6 +21,11 @@ UNFINISHED = ".unfinished"
 """The ending of a file that is being copied in; such files are no objects."""
 
 
+def unfinished(path: Path) -> Path:
+    """What a file is called beside `path` while it is copied in from another disk."""
+    return path.with_name(path.name + UNFINISHED)
+
+
 class LocalStorage:
     """The port `earshot.ports.Storage` over the folder `root`, which is made when the first object comes."""
 
@@ -178,13 +183,13 @@ def _move(source: Path, path: Path) -> None:
     except OSError as why:
         if why.errno != errno.EXDEV:
             raise
-    unfinished = path.with_name(path.name + UNFINISHED)
+    half = unfinished(path)
     try:
-        shutil.copyfile(source, unfinished)
-        _sync(unfinished)
-        unfinished.replace(path)
+        shutil.copyfile(source, half)
+        _sync(half)
+        half.replace(path)
     except OSError:
-        unfinished.unlink(missing_ok=True)
+        half.unlink(missing_ok=True)
         raise
     _sync(path.parent)
     source.unlink()
@@ -195,8 +200,9 @@ def _delete(root: Path, folder: Path, paths: Iterable[Path]) -> dict[Path, OSErr
     kept: dict[Path, OSError] = {}
     for path in paths:
         try:
-            if path.is_file():
-                path.unlink(missing_ok=True)
+            for one in (path, unfinished(path)):  # killed while it was copied in, a process leaves the other
+                if one.is_file():
+                    one.unlink(missing_ok=True)
         except OSError as why:
             kept[path] = why
     try:

@@ -13,6 +13,7 @@ from typing import cast
 
 from earshot.ports import Storage
 from earshot.storage.away import PlaceAway
+from earshot.storage.encrypted import EncryptedStorage
 from earshot.storage.places import Place, Places
 
 MARK = "~"
@@ -69,10 +70,26 @@ class PlacedStorage:
         await place.look()
         return place.storage, rest
 
-    async def _surely_missing(self, name: str) -> None:
-        """Raises PlaceAway if the object is missing because its place has gone away just now."""
+    def is_same(self, name: str, other: str) -> bool:
+        """Whether two names mean one object: archive actions may have the same destination. Raises PlaceAway."""
+        return self._where(name) == self._where(other)
+
+    def _where(self, name: str) -> tuple[str, str]:
+        if not name.startswith(MARK):
+            return "", name
+        place, rest = self._place(name)
+        return place.destination, rest
+
+    async def look(self, name: str) -> None:
+        """See that the place of the object is there, now. Raises PlaceAway."""
         if name.startswith(MARK):
             await self._place(name)[0].look(anew=True)
+
+    async def key_problem(self, name: str) -> str:
+        """What is wrong with the key of an object that can be read: a sentence, empty if nothing is. Raises PlaceAway,
+        FileNotFoundError, Altered."""
+        storage, rest = await self._at(name)
+        return await storage.key_problem(rest) if isinstance(storage, EncryptedStorage) else ""
 
     async def put_file(self, name: str, source: Path) -> None:
         """See `earshot.ports.Storage.put_file`. Raises PlaceAway, and OSError of the disk."""
@@ -93,7 +110,7 @@ class PlacedStorage:
         try:
             return await storage.size(rest)
         except FileNotFoundError:
-            await self._surely_missing(name)
+            await self.look(name)  # its place may have gone away just now
             raise
 
     async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:

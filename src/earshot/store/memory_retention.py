@@ -3,7 +3,7 @@
 Same contract as `sql.retention` (tests/contracts). The one rule: nothing is awaited between looking and changing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -153,12 +153,31 @@ class MemoryRetention:
             self._kept[record_id] = replace(kept, trouble=trouble, tries=kept.tries + 1)
             self._act_at[record_id] = until
 
-    def _performed(self, due: Due, then: Kept) -> bool:
+    def _is_same(self, due: Due) -> bool:
         self._store._answer()
-        record_id = due.kept.record_id
-        row = self._row(record_id)
-        if row is None or (row.sealed.object_name, row.sealed.audio_sha256) != (due.object_name, due.audio_sha256):
+        row = self._row(due.kept.record_id)
+        known = row and (row.sealed.object_name, row.sealed.audio_sha256)
+        return known == (due.object_name, due.audio_sha256)
+
+    async def begun(self, due: Due, object_name: str) -> bool:
+        """See `RetentionStore.begun`."""
+        if not self._is_same(due):
             return False
+        self._counts(due, object_name)
+        self._lie(due.kept.record_id, object_name)
+        return True
+
+    def _counts(self, due: Due, object_name: str) -> None:
+        """It is no leftover."""
+        known = due.kept.record_id, object_name
+        lying = self._leftovers.items()
+        self._leftovers = {number: one for number, one in lying if (one.record_id, one.object_name) != known}
+
+    def _performed(self, due: Due, object_name: str, then: Kept) -> bool:
+        if not self._is_same(due):
+            return False
+        record_id = due.kept.record_id
+        self._counts(due, object_name)
         self._kept[record_id] = replace(
             self._kept[record_id], action=then.action, due_at=then.due_at, done=then.done, trouble="", tries=0
         )
@@ -167,16 +186,17 @@ class MemoryRetention:
 
     async def moved(self, due: Due, object_name: str, then: Kept) -> bool:
         """See `RetentionStore.moved`."""
-        if not self._performed(due, then):
+        if not self._performed(due, object_name, then):
             return False
         sealed, warnings = self._store._recordings[due.kept.record_id]
         self._store._recordings[due.kept.record_id] = (replace(sealed, object_name=object_name), warnings)
-        self._lie(due.kept.record_id, due.object_name)
+        if object_name != due.object_name:
+            self._lie(due.kept.record_id, due.object_name)
         return True
 
     async def copied(self, due: Due, object_name: str, then: Kept) -> bool:
         """See `RetentionStore.copied`."""
-        if not self._performed(due, then):
+        if not self._performed(due, object_name, then):
             return False
         made = Copy(record_id=due.kept.record_id, object_name=object_name, audio_sha256=due.audio_sha256)
         self._copies.append(made)
@@ -191,6 +211,13 @@ class MemoryRetention:
         """See `RetentionStore.copies`."""
         self._store._answer()
         return [one for one in self._copies if one.record_id == record_id]
+
+    async def all_copies(self) -> AsyncIterator[tuple[Copy, str, int]]:
+        """See `RetentionStore.all_copies`."""
+        self._store._answer()
+        for copy in list(self._copies):
+            sealed, _ = self._store._recordings[copy.record_id]
+            yield copy, sealed.audio_sha256, sealed.audio_size
 
     # --- holds --------------------------------------------------------------------------------------------------------
 

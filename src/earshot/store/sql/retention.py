@@ -4,7 +4,7 @@
 once, by RECORDID; after that only KEEPDAYS or ARCHIVEACTION of a CALLUPDATE changes it, in the same transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,6 +41,14 @@ OLDEST = Query(
     sa.select(R.ident)
     .where(~held_now(), R.object_name.not_like("~%"))
     .order_by(R.recording_time, R.ident)
+    .limit(bindparam("count"))
+)
+COPIES_AT_ONCE = 1000
+ALL_COPIES = Query(
+    sa.select(COPIES.c.ident, R.ident, COPIES.c.object_name, COPIES.c.audio_hash, R.audio_hash, R.audio_size)
+    .select_from(COPIES.join(RECORDINGS, R.ident == COPIES.c.recording))
+    .where(COPIES.c.ident > bindparam("after"))
+    .order_by(COPIES.c.ident)
     .limit(bindparam("count"))
 )
 MARK = Query(sa.select(MARKS.c.value).where(MARKS.c.name == bindparam("name")))
@@ -102,6 +110,20 @@ async def restamp(connection: AsyncConnection, record_id: int, columns: Mapping[
         values["action"] = columns["archive_action_id"]
     if values:
         await connection.execute(sa.update(RETENTION).where(K.recording == record_id, K.done == 0).values(values))
+
+
+async def _is_same(connection: AsyncConnection, due: Due) -> bool:
+    """Whether the recording is still what was due: its media neither gone nor moved nor changed."""
+    same = sa.select(R.ident).where(
+        R.ident == due.kept.record_id, R.object_name == due.object_name, R.audio_hash == due.audio_sha256
+    )
+    return (await connection.execute(same)).first() is not None
+
+
+async def _counts(connection: AsyncConnection, due: Due, object_name: str) -> None:
+    """What lies there of the recording is no leftover."""
+    lying = LEFTOVERS.c.recording == due.kept.record_id, LEFTOVERS.c.object_name == object_name
+    await connection.execute(sa.delete(LEFTOVERS).where(*lying))
 
 
 async def _mark(connection: AsyncConnection, name: str, value: float) -> None:
@@ -184,12 +206,20 @@ class SqlRetention(Holds, Removals):
         async with self._database.write() as connection:
             await connection.execute(sa.update(RETENTION).where(K.recording == record_id).values(values))
 
-    async def _performed(self, connection: AsyncConnection, due: Due, then: Kept) -> bool:
-        same = sa.select(R.ident).where(
-            R.ident == due.kept.record_id, R.object_name == due.object_name, R.audio_hash == due.audio_sha256
-        )
-        if (await connection.execute(same)).first() is None:
+    async def begun(self, due: Due, object_name: str) -> bool:
+        """See `RetentionStore.begun`."""
+        async with self._database.write() as connection:
+            if not await _is_same(connection, due):
+                return False
+            await _counts(connection, due, object_name)
+            lying = {"recording": due.kept.record_id, "object_name": object_name}
+            await connection.execute(sa.insert(LEFTOVERS).values(lying))
+        return True
+
+    async def _performed(self, connection: AsyncConnection, due: Due, object_name: str, then: Kept) -> bool:
+        if not await _is_same(connection, due):
             return False
+        await _counts(connection, due, object_name)
         values = {
             "action": then.action,
             "due_at": then.due_at,
@@ -205,17 +235,18 @@ class SqlRetention(Holds, Removals):
         """See `RetentionStore.moved`."""
         number = due.kept.record_id
         async with self._database.write() as connection:
-            if not await self._performed(connection, due, then):
+            if not await self._performed(connection, due, object_name, then):
                 return False
             await connection.execute(sa.update(RECORDINGS).where(R.ident == number).values(object_name=object_name))
-            await connection.execute(sa.insert(LEFTOVERS).values(recording=number, object_name=due.object_name))
+            if object_name != due.object_name:
+                await connection.execute(sa.insert(LEFTOVERS).values(recording=number, object_name=due.object_name))
         return True
 
     async def copied(self, due: Due, object_name: str, then: Kept) -> bool:
         """See `RetentionStore.copied`."""
         columns = {"recording": due.kept.record_id, "object_name": object_name, "audio_hash": due.audio_sha256}
         async with self._database.write() as connection:
-            if not await self._performed(connection, due, then):
+            if not await self._performed(connection, due, object_name, then):
                 return False
             await connection.execute(sa.insert(COPIES).values(columns))
         return True
@@ -232,6 +263,14 @@ class SqlRetention(Holds, Removals):
         chosen = sa.select(C.recording, C.object_name, C.audio_hash).where(C.recording == record_id).order_by(C.ident)
         rows = await self._database.read(Query(chosen))
         return [Copy(record_id=row[0], object_name=row[1], audio_sha256=row[2]) for row in rows]
+
+    async def all_copies(self) -> AsyncIterator[tuple[Copy, str, int]]:
+        """See `RetentionStore.all_copies`."""
+        after = 0
+        while rows := await self._database.read(ALL_COPIES, after=after, count=COPIES_AT_ONCE):
+            for ident, record_id, object_name, made_of, audio_sha256, audio_size in rows:
+                after = ident
+                yield Copy(record_id=record_id, object_name=object_name, audio_sha256=made_of), audio_sha256, audio_size
 
     async def mark(self, name: str) -> float | None:
         """See `RetentionStore.mark`."""
