@@ -26,8 +26,8 @@ FOLLOWED: Final = (SEALED, SCREEN, AUDIT)
 AT_ONCE: Final = 500
 EVERY_S: Final = 30.0
 """How long a row may stay without a leaf that another process wrote, such as the command line."""
-PAUSE_S: Final = 1.0
-"""Checkpoints are signed no more often than this."""
+PAUSE_S: Final = 5.0
+"""Checkpoints are signed no more often than this, but for whoever asks for one."""
 MICROSECONDS: Final = 1_000_000
 
 
@@ -110,7 +110,9 @@ class RecordedLedger:
     async def _follow(self, kind: str) -> None:
         if kind not in self._logged:
             self._logged[kind] = min(await self._leaves.last_row(kind), await self._rows.last_row(kind))
-        while rows := await self._rows.after(kind, self._logged[kind], AT_ONCE):
+        there_may_be_more = True
+        while there_may_be_more and (rows := await self._rows.after(kind, self._logged[kind], AT_ONCE)):
+            there_may_be_more = len(rows) == AT_ONCE
             now_us = self._now_us()
             await self._leaves.append([replace(leaf, at_us=now_us) for leaf in rows])
             self._logged[kind] = rows[-1].row

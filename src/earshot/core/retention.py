@@ -25,8 +25,8 @@ BELIEVED = "clock_believed_at"
 EXCUSED = "clock_excused"
 """The mark of the newest recording's time when somebody vouched for the clock: it does not count against it."""
 STAMPED_AT_ONCE = 200
-LINGER_S = 1.0
-"""How long a recording that is stored waits for others, to be stamped with them."""
+LINGER_S = 5.0
+"""How long a recording that is stored waits for others, to be stamped with them in one transaction."""
 LOOK_S = 30.0
 """So often, while recordings are stored, it is looked for what other processes decided and what could not be done."""
 RETRY_S = 10.0

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from earshot.actor import Visibility
 from earshot.ports import FinishedCall
@@ -29,7 +28,7 @@ from earshot.store.sql.rows import (
 from earshot.store.sql.sight import unindexed
 from earshot.store.tables import CALLS, PARTIAL, RECORDINGS, filled
 
-KEYS_AT_ONCE = 500
+KEYS_AT_ONCE = 256
 """How many keys one statement asks for."""
 
 NEWEST = (CALLS.c.started_at.desc(), CALLS.c.ident.desc())
@@ -85,14 +84,12 @@ def _seen_calls(by: str, places: int, verdict: bool, before: bool) -> Query:
     return Query(rows.order_by(*NEWEST).limit(bindparam("count")))
 
 
-async def _numbers(connection: AsyncConnection, keys: list[str]) -> dict[str, int]:
-    """The row number of each of `keys` that is stored, or was and is deleted."""
-    found: dict[str, int] = {}
-    for start in range(0, len(keys), KEYS_AT_ONCE):
-        some = keys[start : start + KEYS_AT_ONCE]
-        each = [sa.select(table.c.key, table.c.ident).where(table.c.key.in_(some)) for table in (RECORDINGS, DELETIONS)]
-        found.update((key, ident) for key, ident in await connection.execute(sa.union_all(*each)))
-    return found
+@lru_cache(maxsize=16)
+def _known(places: int) -> Query:
+    """The row numbers of recordings by so many keys, of those that are deleted, too."""
+    keys: list[sa.BindParameter[str]] = [bindparam(f"place{place}") for place in range(places)]
+    each = [sa.select(table.c.key, table.c.ident).where(table.c.key.in_(keys)) for table in (RECORDINGS, DELETIONS)]
+    return Query(sa.union_all(*each))
 
 
 class Calls:
@@ -107,7 +104,7 @@ class Calls:
         sealed_here = {sealed.key: (sealed, call) for call in reversed(calls) for sealed in reversed(call.recordings)}
         async with self._database.write() as connection:
             await NEW_CALLS.run(connection, [call_row(call) for call in calls])
-            numbers = await _numbers(connection, list(sealed_here))
+            numbers = await self._numbers(list(sealed_here))
             new = [
                 recording_row(sealed, call.warnings)
                 for key, (sealed, call) in reversed(sealed_here.items())
@@ -115,8 +112,16 @@ class Calls:
             ]
             if new:
                 await NEW_RECORDINGS.run(connection, new)
-                numbers = await _numbers(connection, list(sealed_here))
+                numbers = await self._numbers(list(sealed_here))
         return [tuple(numbers[sealed.key] for sealed in call.recordings) for call in calls]
+
+    async def _numbers(self, keys: Sequence[str]) -> dict[str, int]:
+        """The row number of each of `keys` that is stored, or was and is deleted."""
+        found: dict[str, int] = {}
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            bound = sight.placed(keys[start : start + KEYS_AT_ONCE])
+            found.update((key, ident) for key, ident in await self._database.read(_known(len(bound)), **bound))
+        return found
 
     async def calls(
         self,
