@@ -194,7 +194,7 @@ async def test_a_journal_that_is_stuck_is_an_error() -> None:
     world = World(patience_s=0.05)
     call = world.core.session("200")
     world.disk.clear()
-    with pytest.raises(CoreAway):
+    with pytest.raises(CoreAway, match="took too long"):
         await world.recorder.black_out(StartBlackout(device_id="200"))
     assert world.masked(call), "masking does not wait for the disk"
     await world.spawner.close()

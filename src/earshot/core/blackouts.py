@@ -87,7 +87,7 @@ class Blackouts:
                 await self._removers.synced()
                 problems = [await asyncio.shield(one) for one in mine]
         except (TimeoutError, OSError) as failure:
-            problems = [repr(failure) or "it took too long"]
+            problems = [str(failure) or "it took too long"]
         for problem in problems:
             if isinstance(problem, OnHold):
                 raise problem
@@ -133,7 +133,7 @@ class Blackouts:
                     log.warning("blackout_refused", removal=removal.number, why=str(failure))
                     self._done(removal.number, failure)
                     return
-                why = str(failure) if isinstance(failure, OnHold) else repr(failure)
+                why = str(failure) or repr(failure)
                 if self.failing.get(removal.number) != why:  # a hold may stand for years
                     log.error("blackout_not_applied", removal=removal.number, why=why, again_in_s=delay_s)
                 self.failing[removal.number] = why
