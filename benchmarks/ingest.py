@@ -56,7 +56,8 @@ class Sealing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What was found for one number of calls. Packets are those of all calls, memory is of the server process."""
+    """What was found for one number of calls. Packets are those of the calls that have
+    a row, memory is of the server process."""
 
     calls: int
     cost: Cost
@@ -102,14 +103,15 @@ class Run:
             await self._end_all()
         finally:
             watching.cancel()
-        packets = {number: sum(ended.said.packets) for number, ended in self._callers.ended.items()}
+        packets = {extension_of(n): sum(ended.said.packets) for n, ended in self._callers.ended.items()}
+        stored = {device: row.packets for device, row in self._rows.found.items() if device in packets}
         return Result(
             calls=calls,
             cost=cost,
             sealing=sealing,
-            packets_sent=sum(packets.values()),
-            packets_recorded=sum(row.packets for row in self._rows.found.values()),
-            rows_missing=len(packets) - len(self._rows.found),
+            packets_sent=sum(packets[device] for device in stored),
+            packets_recorded=sum(stored.values()),
+            rows_missing=len(packets) - len(stored),
             memory_mb=self.memory_mb,
             asyncio_us=asyncio_us,
         )

@@ -259,7 +259,7 @@ async def in_process(data_dir: Path, **settings: Any) -> AsyncIterator[Speaker]:
     chosen = load(data_dir=data_dir, rtp_ports=rtp_ports, **{"disk_reserve_mb": 0, **ports, **settings})
     if not chosen.database_url:
         put_empty_database(data_dir)
-    server = Server(chosen, pool=LENT if chosen.seal_workers == 1 else None)
+    server = Server(chosen, pool=LENT if chosen.sealing_processes == 1 else None)
     await server.start()
     if not chosen.database_url:
         await asyncio.wait_for(asyncio.shield(server.opened), START_S)

@@ -103,7 +103,7 @@ class Server:
         self.storage: Storage = recordings_in(self.folders, self.keyring, self.objects)
         self.addresses: dict[str, str] = {}
         self._reached = reached
-        self._pool = pool or SealingPool(settings.seal_workers)
+        self._pool = pool or SealingPool(settings.sealing_processes)
         self._undo = contextlib.AsyncExitStack()
         self._requests: Counter[str] = Counter()
 
@@ -252,7 +252,7 @@ class Server:
                 limits=Limits(
                     silent_dbfs=settings.silent_dbfs, lossy_percent=settings.lossy_percent, short_s=settings.short_s
                 ),
-                workers=settings.seal_workers,
+                workers=settings.sealing_processes,
                 keyring=self.keyring,
                 reached=self._reached,
             ),

@@ -6,15 +6,16 @@ because a misspelt setting that is silently ignored is a call that is silently n
 
 import difflib
 import ipaddress
+import json
 import os
 import re
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from earshot.errors import BadInput, ConfigurationError
@@ -26,7 +27,7 @@ ENV_PREFIX = "EARSHOT_"
 class Settings(BaseSettings):
     """All settings of `earshot serve`. Defaults are safe: everything listens on loopback only."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, enable_decoding=False)
 
     data_dir: Path = Field(Path("data"), description="Folder of the journal, the recordings and the database.")
     host: str = Field("127.0.0.1", description="Address every listener binds to.")
@@ -85,7 +86,9 @@ class Settings(BaseSettings):
     )
     extension_pattern: str = Field(r"\d{2,6}", description="What an extension of ours looks like (a whole match).")
     disk_reserve_mb: int = Field(1024, ge=0, description="Below this much free disk no new recording begins.")
-    seal_workers: int = Field(1, ge=1, le=64, description="Processes that seal finished calls.")
+    seal_workers: int = Field(
+        0, ge=0, le=64, description="Processes that seal finished calls; 0: one for each two processor cores."
+    )
     short_s: float = Field(2.0, ge=0, description="A recording shorter than this gets the warning `short`.")
     silent_dbfs: float = Field(-60.0, le=0, description="A side that never gets louder than this is `silent`.")
     lossy_percent: float = Field(2.0, ge=0, description="More lost packets than this on a leg is `lossy`.")
@@ -220,6 +223,17 @@ class Settings(BaseSettings):
             raise ValueError("a token has 16 or more characters of ASCII, none of them blank at its ends")
         return value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _listed(cls, value: Any, info: ValidationInfo) -> Any:
+        """A list in a variable: as JSON, or with commas between."""
+        is_list = get_origin(cls.model_fields[str(info.field_name)].annotation) is list
+        if not is_list or not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return [one.strip() for one in value.split(",") if one.strip()]
+
     @field_validator("allow", "allow_api", "allow_events", "allow_http_api", "allow_sip", "webhook_networks")
     @classmethod
     def _allow(cls, value: list[str]) -> list[str]:
@@ -230,14 +244,20 @@ class Settings(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _time_zone(cls, value: str) -> str:
-        if value:
-            ZoneInfo(value)
+        try:
+            if value:
+                ZoneInfo(value)
+        except (KeyError, OSError):
+            raise ValueError("no time zone of that name is known here; one is Europe/Berlin") from None
         return value
 
     @field_validator("extension_pattern")
     @classmethod
     def _pattern(cls, value: str) -> str:
-        re.compile(value)
+        try:
+            re.compile(value)
+        except re.error as wrong:
+            raise ValueError(f"not a regular expression: {wrong}") from None
         return value
 
     @model_validator(mode="after")
@@ -280,6 +300,11 @@ class Settings(BaseSettings):
     def is_loopback(self) -> bool:
         """Whether the listeners can be reached from this machine only."""
         return _is_loopback(self.host)
+
+    @property
+    def sealing_processes(self) -> int:
+        """How many processes seal: as `seal_workers` says, or one for each two cores that this process may use."""
+        return self.seal_workers or max(1, len(os.sched_getaffinity(0)) // 2)
 
     @property
     def rtp_range(self) -> tuple[int, int]:

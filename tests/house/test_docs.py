@@ -19,6 +19,7 @@ def settings_page() -> str:
         "",
         "Each is a key of the TOML file and a variable `EARSHOT_<KEY>`; folder, host and ports are also options.",
         "Options weigh more than variables, variables more than the file. Unknown keys are refused.",
+        "A list in a variable has commas between: `EARSHOT_ALLOW=10.0.0.0/8,192.168.7.0/24`.",
         "",
         "| key | default | meaning |",
         "|---|---|---|",
