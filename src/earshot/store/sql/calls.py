@@ -70,17 +70,9 @@ def _seen_calls(by: str, places: int, verdict: bool, before: bool) -> Query:
     column, conditions = CALLS.c[by], _conditions(verdict, before, by_index=False)
     if by in PARTIAL:
         conditions.append(filled(column))
-    each = [
-        sa.select(
-            sa.select(CALLS.c.ident)
-            .where(column == bindparam(f"place{place}"), *conditions)
-            .order_by(*NEWEST)
-            .limit(bindparam("count"))
-            .subquery()
-        )
-        for place in range(places)
-    ]
-    rows = sa.select(*CALL_COLUMNS).where(CALLS.c.ident.in_(sa.union_all(*each)))
+    values: list[sa.BindParameter[Any]] = [bindparam(f"place{place}") for place in range(places)]
+    found = sight.newest_of_each(CALLS, column, values, conditions, NEWEST)
+    rows = sa.select(*CALL_COLUMNS).where(found)
     return Query(rows.order_by(*NEWEST).limit(bindparam("count")))
 
 

@@ -111,17 +111,7 @@ def _list(
     elif count == 1:
         conditions.append(column == places[0])
     elif places:
-        each = [
-            sa.select(
-                sa.select(R.ident)
-                .where(column == place, *conditions)
-                .order_by(*NEWEST)
-                .limit(bindparam("count"))
-                .subquery()
-            )
-            for place in places
-        ]
-        conditions = [R.ident.in_(sa.union_all(*each))]
+        conditions = [sight.newest_of_each(RECORDINGS, column, places, conditions, NEWEST)]
     rows = sa.select(*LIST_COLUMNS).select_from(WITH_AGENT)
     return Query(rows.where(*conditions).order_by(*NEWEST).limit(bindparam("count")))
 

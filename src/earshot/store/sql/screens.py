@@ -109,17 +109,9 @@ def seen_screens_query(by: str, places: int, given: frozenset[str]) -> Query:
     column, conditions = S[by], _conditions(given)
     if by in PARTIAL:
         conditions.append(filled(column))
-    each = [
-        sa.select(
-            sa.select(S.ident)
-            .where(column == bindparam(f"place{place}"), *conditions)
-            .order_by(*NEWEST)
-            .limit(bindparam("count"))
-            .subquery()
-        )
-        for place in range(places)
-    ]
-    rows = sa.select(*COLUMNS).select_from(WITH_AGENT).where(S.ident.in_(sa.union_all(*each)))
+    values: list[sa.BindParameter[Any]] = [bindparam(f"place{place}") for place in range(places)]
+    found = sight.newest_of_each(SCREENS, column, values, conditions, NEWEST)
+    rows = sa.select(*COLUMNS).select_from(WITH_AGENT).where(found)
     return Query(rows.order_by(*NEWEST).limit(bindparam("count")))
 
 

@@ -78,6 +78,27 @@ def placed(values: Values) -> dict[str, Any]:
     return {f"place{place}": values[min(place, len(values) - 1)] for place in range(power_of_two(len(values)))}
 
 
+def newest_of_each(
+    table: sa.Table,
+    column: sa.ColumnElement[Any],
+    places: Sequence[sa.ColumnElement[Any]],
+    conditions: Sequence[sa.ColumnElement[bool]],
+    newest: Sequence[sa.ColumnElement[Any]],
+) -> sa.ColumnElement[bool]:
+    """A row is among the `count` newest of one of the values in `column`: each value's are found by its index."""
+    each = [
+        sa.select(
+            sa.select(table.c.ident)
+            .where(column == place, *conditions)
+            .order_by(*newest)
+            .limit(bindparam("count"))
+            .subquery()
+        )
+        for place in places
+    ]
+    return table.c.ident.in_(sa.union_all(*each))
+
+
 def condition(shape: Shape, table: sa.Table = RECORDINGS) -> sa.ColumnElement[bool]:
     """A row has one of the values in one of the columns; written so that no index answers for it."""
     return sa.or_(
