@@ -139,7 +139,7 @@ async def test_a_disk_that_is_really_full(small_disk: SmallDisk) -> None:
 async def crash_on_a_full_disk(small_disk: SmallDisk, server: LiveServer, exchange: PhoneSystem) -> None:
     """Killed and started again while there is no room at all: what ran before goes on when there is some."""
     running = await exchange.ring("2005")
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(2.0)
     small_disk.fill()
     await server.until("CALLSTART", OUT_OF_SPACE, DEVICEID=2006)
     await server.kill()

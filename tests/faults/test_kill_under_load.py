@@ -81,7 +81,7 @@ class Outage:
     @property
     def most_s(self) -> float:
         """The longest that may be missing of a call."""
-        return self.up - self.down + FLUSH_S + TOLERANCE_S
+        return self.up - self.down + DRAIN_S + FLUSH_S + TOLERANCE_S
 
 
 def clients_that_hang_on(server: LiveServer, until_then: ExitStack) -> None:

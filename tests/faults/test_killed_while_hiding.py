@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.acceptance.spoken import SECRET, calling, wall
 from tests.acceptance.test_standard_mode import REVIEWER, WAYS, samples
-from tests.faults.evidence import FLUSH_S, is_heard, problems, server_at, until_rows
+from tests.faults.evidence import DRAIN_S, FLUSH_S, is_heard, problems, server_at, until_rows
 from tests.rest.asking import a_desk
 from tests.servers import OK
 
@@ -22,7 +22,7 @@ async def test_killed_within_a_hidden_span(tmp_path: Path) -> None:
             asked_at = wall()
             assert OK in await server.command("BLACKOUTSTART", DEVICEID=DEVICE)
             begun_at = wall()
-            await asyncio.sleep(0.4 + FLUSH_S)
+            await asyncio.sleep(0.6 + DRAIN_S + FLUSH_S)
             await server.kill()
             await server.start()
             await asyncio.sleep(0.5)

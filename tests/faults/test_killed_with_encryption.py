@@ -32,7 +32,7 @@ async def test_killed_while_recording_encrypted(tmp_path: Path) -> None:
         async with calling(server, DEVICE) as caller:
             await asyncio.sleep(1.0)
             caller.speech.text = SECRET
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(2.0)
             await server.kill()
             found = recover(journal, repair=False, wrap=ring)
             assert found.problems == [] and len(found.legs) == 2

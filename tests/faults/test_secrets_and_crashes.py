@@ -91,7 +91,7 @@ async def test_what_is_not_blacked_out_is_found(tmp_path: Path) -> None:
         await server.start()
         async with calling(server, "4100") as caller:
             caller.speech.text = SECRET
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(2.0)
             assert secret_places(tmp_path, server.data_dir, ring) == ["journal, decrypted"]
             await caller.hang_up()
         (call,) = await until_rows(server.data_dir, "4100")
