@@ -6,6 +6,7 @@ second end and as many begin; then all end. What was sent is compared with what 
 asyncio callback per packet, and rtpengine recording the same load as pcap files where it is installed.
 
     python -m benchmarks.ingest --calls 500 1000 2000 --seconds 30 --call-length 180
+    python -m benchmarks.ingest --calls 2000 --capture sockets ring      both ways of hearing sound (`rtp_capture`)
 
 All-in, percent of a core per call = 100 * (ingest µs per packet * 100 packets/s / 1e6 + C / length), where C is the
 CPU of setting up, ending and sealing one call: what server and sealing processes used in the second phase less ingest,
@@ -14,6 +15,7 @@ by the calls that ended in it. Everything stays on loopback, in one temporary fo
 
 import argparse
 import asyncio
+import itertools
 import json
 import math
 import statistics
@@ -60,6 +62,7 @@ class Result:
     a row, memory is of the server process."""
 
     calls: int
+    capture: str
     cost: Cost
     sealing: Sealing
     packets_sent: int
@@ -90,7 +93,7 @@ class Run:
         self._phase_s = max(wanted.seconds, wanted.call_length - SETTLE_S)
         self.memory_mb = {"idle": resident_mb(self._pid)}
 
-    async def measure(self, calls: int, asyncio_us: float) -> Result:
+    async def measure(self, calls: int, capture: str, asyncio_us: float) -> Result:
         """All three phases. Raises Refused, NoAnswer."""
         watching = asyncio.create_task(self._rows.watch())
         try:
@@ -107,6 +110,7 @@ class Run:
         stored = {device: row.packets for device, row in self._rows.found.items() if device in packets}
         return Result(
             calls=calls,
+            capture=capture,
             cost=cost,
             sealing=sealing,
             packets_sent=sum(packets[device] for device in stored),
@@ -155,10 +159,14 @@ class Run:
         await self._rows.until({extension_of(number) for number in self._callers.ended}, self._wanted.patience)
 
 
-async def ours(calls: int, wanted: argparse.Namespace, folder: Path, asyncio_us: float) -> Result:
+async def ours(calls: int, capture: str, wanted: argparse.Namespace, folder: Path, asyncio_us: float) -> Result:
     """Our server under the load."""
     turned = round(wanted.ends_per_second * wanted.turnover)
-    environment = {"EARSHOT_CHANNELS": str(calls + turned + 100), "EARSHOT_LOG_LEVEL": "warning"}
+    environment = {
+        "EARSHOT_CHANNELS": str(calls + turned + 100),
+        "EARSHOT_LOG_LEVEL": "warning",
+        "EARSHOT_RTP_CAPTURE": capture,
+    }
     server = LiveServer(folder / "data", env=environment, rtp_ports=f"{FIRST_PORT}-{LAST_PORT}")
     voices = Voices(calls + turned + 8)
     try:
@@ -166,7 +174,7 @@ async def ours(calls: int, wanted: argparse.Namespace, folder: Path, asyncio_us:
         callers = Callers(server.sip_port, voices)
         await callers.open()
         try:
-            return await Run(server, callers, voices, wanted).measure(calls, asyncio_us)
+            return await Run(server, callers, voices, wanted).measure(calls, capture, asyncio_us)
         finally:
             await callers.close()
     finally:
@@ -264,17 +272,17 @@ def document(result: Result) -> dict[str, Any]:
 async def run(wanted: argparse.Namespace) -> None:
     """Measure and print, one number of calls after the other, then one JSON line."""
     results = []
-    for calls in wanted.calls:
+    for calls, capture in itertools.product(wanted.calls, wanted.captures):
         with tempfile.TemporaryDirectory(prefix="earshot-ingest-", dir=wanted.dir) as folder:
             asyncio_us = await asyncio_callbacks(wanted.peer_calls, wanted.peer_seconds)
-            result = await ours(calls, wanted, Path(folder), asyncio_us)
+            result = await ours(calls, capture, wanted, Path(folder), asyncio_us)
         if is_installed() and not wanted.no_rtpengine:
             with tempfile.TemporaryDirectory(prefix="earshot-rtpengine-", dir=wanted.dir) as folder:
                 cost, packets = await theirs(calls, wanted.peer_seconds, Path(folder))
             result = replaced(result, cost, packets)
         results.append(result)
         sent = f"{result.cost.packets_per_s:.0f} were really sent"
-        print(f"\n{calls} calls, {calls * PACKETS_PER_CALL_S} packets/s ({sent})")
+        print(f"\n{calls} calls, {calls * PACKETS_PER_CALL_S} packets/s ({sent}), rtp_capture = {capture}")
         for what, how_much, goal in shown(result):
             print(f"  {what:32s} {how_much:88s} {goal}")
     print(json.dumps([document(result) for result in results]))
@@ -290,6 +298,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, nargs="+", default=[500, 1000, 2000])
+    parser.add_argument("--capture", dest="captures", nargs="+", default=["sockets"], choices=["sockets", "ring"])
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the first phase, at least")
     parser.add_argument("--call-length", type=float, default=0.0, help="how old calls are at least when they end")
     parser.add_argument("--turnover", type=float, default=30.0, help="length of the second phase")

@@ -31,6 +31,7 @@ from earshot.journal.writer import JournalWriter
 from earshot.listeners.rtp import RtpListener, RtpSettings
 from earshot.listeners.rtp_figures import LiveFigures
 from earshot.listeners.rtp_receive import Receiver
+from earshot.listeners.rtp_ring import PacketRing
 from earshot.tasks import Spawner
 
 WINDOW_S = 0.5
@@ -89,6 +90,7 @@ class Stages:
     def time_all(self) -> None:
         """Time the stages of the way of a packet."""
         self.time(Receiver, "drain", "receive")
+        self.time(PacketRing, "drain", "receive")
         self.time(ArrivalTimes, "convert", "header columns")
         self.time(LiveFigures, "add", "header columns")
         self.time(RtpListener, "_take", "header columns")
@@ -109,14 +111,14 @@ def memory_mb() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-async def ours(calls: int, seconds: float, directory: Path, by_stage: bool) -> float:
+async def ours(calls: int, seconds: float, directory: Path, by_stage: bool, ring_mb: int) -> float:
     """Run the listener and the journal under load; prints and returns CPU µs per packet of the whole process."""
     clock = SystemClock()
     journal_time = JournalTime(clock)
     spawner = Spawner()
     writer = JournalWriter(directory, time=journal_time, random_u32=lambda: secrets.randbits(32))
     await writer.start(spawner)
-    settings = RtpSettings(first_port=10_000, last_port=31_999, receive_buffer=512 * 1024)
+    settings = RtpSettings(first_port=10_000, last_port=31_999, ring_mb=ring_mb)
     listener = RtpListener(settings, writer, clock, journal_time)
     legs = {listener.open_port(): leg for leg in range(1, 2 * calls + 1)}
     for port, leg in legs.items():
@@ -205,12 +207,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--peer-calls", type=int, default=100, help="calls of the asyncio run (it reaches about 400)")
     parser.add_argument("--stages", action="store_true", help="time the stages too (adds a little cost)")
+    parser.add_argument("--ring-mb", type=int, default=0, help="hear with a packet ring of that size, not by sockets")
     chosen = parser.parse_args()
     for calls in chosen.calls:
         peer = run_to_the_end(asyncio_callbacks(chosen.peer_calls, chosen.seconds))
         print(f"asyncio, one callback per packet, nothing stored: {peer:.1f} µs/packet ({chosen.peer_calls} calls)")
         with tempfile.TemporaryDirectory() as directory:
-            cost = run_to_the_end(ours(calls, chosen.seconds, Path(directory), chosen.stages))
+            cost = run_to_the_end(ours(calls, chosen.seconds, Path(directory), chosen.stages, chosen.ring_mb))
         print(f"  {peer / cost:.1f} times cheaper than asyncio callbacks")
 
 

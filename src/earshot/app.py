@@ -395,4 +395,6 @@ class Server:
             notices.append(f"{count} blackouts are not in force yet: sound that must go is still there. See the log.")
         if self.sealing.failing:
             notices.append(f"{len(self.sealing.failing)} calls could not be sealed yet; the log says why.")
+        if lost := self.rtp.lost_total():
+            notices.append(f"{lost} packets of sound were lost to a full packet ring: raise rtp_ring_mb.")
         return tuple(notices)

@@ -36,6 +36,14 @@ class Settings(BaseSettings):
     http_port: int = Field(2012, ge=0, le=65535, description="Port of webAPI.aspx and of the pages.")
     sip_port: int = Field(5060, ge=0, le=65535, description="SIP port, UDP and TCP.")
     rtp_ports: str = Field("20000-29999", description="UDP ports for sound, FIRST-LAST.")
+    rtp_capture: Literal["sockets", "ring"] = Field(
+        "sockets",
+        description="How sound is heard: by a socket for each port, or by one packet `ring`, for about half of the "
+        "processor time; that needs the right CAP_NET_RAW and `host` to be one IPv4 address.",
+    )
+    rtp_ring_mb: int = Field(
+        256, ge=16, le=65536, description="Size of the packet ring in MB; of 2,000 calls it holds about 1.3 s."
+    )
     allow: list[str] = Field(
         default_factory=list,
         description="Networks (CIDR) whose clients may use the XML protocol, webAPI.aspx, events and SIP. "
@@ -268,6 +276,16 @@ class Settings(BaseSettings):
                 f"host {self.host} is reachable from other machines: name who may use the protocol, "
                 f'such as allow = ["10.0.0.0/8"]'
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ring_needs_an_address(self) -> "Settings":
+        try:
+            hears = not ipaddress.IPv4Address(self.host).is_unspecified
+        except ValueError:
+            hears = False
+        if self.rtp_capture == "ring" and not hears:
+            raise ValueError(f"rtp_capture = ring hears one IPv4 address: host {self.host} is none")
         return self
 
     @model_validator(mode="after")

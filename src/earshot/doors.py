@@ -52,6 +52,7 @@ def rtp_settings(settings: Settings) -> RtpSettings:
         last_port=last,
         even_only=last - first >= 100,
         cool_down_s=settings.port_cooldown_s,
+        ring_mb=settings.rtp_ring_mb if settings.rtp_capture == "ring" else 0,
     )
 
 

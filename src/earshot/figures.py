@@ -25,6 +25,7 @@ def gauges(recorder: Recorder, sealing: Sealing, rtp: RtpListener, writer: Journ
         Gauge(name="calls_failing", meaning="Calls whose sealing failed so far", read=lambda: len(sealing.failing)),
         Gauge(name="rtp_ports_open", meaning="RTP ports in use", read=lambda: len(rtp.open_ports())),
         Gauge(name="rtp_ports_free", meaning="RTP ports that could be opened", read=rtp.free_ports),
+        Gauge(name="rtp_ring_lost", meaning="Packets lost to a full packet ring", read=rtp.lost_total),
         Gauge(name="journal_dropped", meaning="Packets lost to a full disk", read=lambda: writer.dropped_packets),
         Gauge(name="refusing", meaning="1 while new calls are refused", read=lambda: bool(recorder.refusal)),
     ]

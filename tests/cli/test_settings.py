@@ -65,6 +65,8 @@ def test_a_list_in_a_variable(said: str, monkeypatch: pytest.MonkeyPatch) -> Non
         ({"TIME_ZONE": "Europe"}, "time_zone: no time zone of that name"),
         ({"TIME_ZONE": "../passwd"}, "time_zone: "),
         ({"EXTENSION_PATTERN": "("}, "extension_pattern: not a regular expression"),
+        ({"RTP_CAPTURE": "ring", "HOST": "::1"}, "rtp_capture = ring hears one IPv4 address: host ::1 is none"),
+        ({"RTP_CAPTURE": "ring", "HOST": "0.0.0.0", "ALLOW": "::1"}, "rtp_capture = ring hears one IPv4 address"),
         ({"HOST": "0.0.0.0"}, "is reachable from other machines: name who may use the protocol"),
     ],
 )

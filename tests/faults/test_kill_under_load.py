@@ -21,6 +21,7 @@ from tests.faults.evidence import (
     until,
     until_rows,
 )
+from tests.rings import NEEDS_RINGS
 from tests.servers import LiveServer
 
 from earshot.ports import FinishedCall
@@ -125,13 +126,20 @@ def assert_went_on(data_dir: Path, call: FinishedCall, outage: Outage, length_s:
 
 
 @pytest.mark.parametrize(
-    ("planned", "crm", "seed"),
-    [(False, False, 1), (False, True, 2), (True, False, 3)],
-    ids=["kill", "kill-with-crm", "planned"],
+    ("planned", "crm", "seed", "capture"),
+    [
+        (False, False, 1, "sockets"),
+        pytest.param(False, False, 4, "ring", marks=NEEDS_RINGS),
+        (False, True, 2, "sockets"),
+        (True, False, 3, "sockets"),
+    ],
+    ids=["kill", "kill-ring", "kill-with-crm", "planned"],
 )
-async def test_calls_survive_the_end_of_the_process(tmp_path: Path, planned: bool, crm: bool, seed: int) -> None:
+async def test_calls_survive_the_end_of_the_process(
+    tmp_path: Path, planned: bool, crm: bool, seed: int, capture: str
+) -> None:
     rng, loop = random.Random(seed), asyncio.get_running_loop()
-    async with server_at(tmp_path / "data", CALLS) as server:
+    async with server_at(tmp_path / "data", CALLS, rtp_capture=capture) as server:
         await server.start()
         crowd = Crowd(server, crm=crm, seed=seed)
         talking = asyncio.create_task(crowd.talk())

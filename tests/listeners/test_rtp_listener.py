@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.rings import CAPTURES
 
 from earshot.clock import FakeClock, SystemClock
 from earshot.journal.reader import LegPackets, read_leg
@@ -16,6 +17,7 @@ from earshot.journal.writer import JournalWriter
 from earshot.listeners.rtp import RtpListener, RtpSettings
 from earshot.listeners.rtp_ports import NoFreePort, PortPool
 from earshot.listeners.rtp_receive import BURST, MAX_DATAGRAM, Receiver, open_socket
+from earshot.listeners.rtp_ring import LONGEST
 from earshot.tasks import Spawner
 
 
@@ -71,10 +73,14 @@ async def writer(tmp_path: Path) -> AsyncIterator[JournalWriter]:
     await spawner.close()
 
 
-@pytest.fixture
-async def listener(writer: JournalWriter, small_range: tuple[int, int]) -> AsyncIterator[RtpListener]:
+@pytest.fixture(params=CAPTURES)
+async def listener(
+    writer: JournalWriter, small_range: tuple[int, int], request: pytest.FixtureRequest
+) -> AsyncIterator[RtpListener]:
+    """Both ways in which sound is heard."""
     first, last = small_range
-    settings = RtpSettings(first_port=first, last_port=last, even_only=False, cool_down_s=0.05)
+    ring_mb = 8 if request.param == "ring" else 0
+    settings = RtpSettings(first_port=first, last_port=last, even_only=False, cool_down_s=0.05, ring_mb=ring_mb)
     opened = RtpListener(settings, writer, SystemClock(), writer.time)
     yield opened
     opened.stop()
@@ -86,11 +92,12 @@ async def heard(writer: JournalWriter, leg: int) -> LegPackets:
 
 
 async def test_packets_of_many_sizes_are_kept_as_they_came(
-    listener: RtpListener, writer: JournalWriter, sender: socket.socket
+    listener: RtpListener, writer: JournalWriter, sender: socket.socket, request: pytest.FixtureRequest
 ) -> None:
     port = listener.open_port()
     listener.record(port, 5)
-    sizes = [160, 160, 160, 244, 245, 1200, 1, 0, 33, 160, MAX_DATAGRAM - 12]
+    longest = LONGEST if request.node.callspec.params["listener"] == "ring" else MAX_DATAGRAM
+    sizes = [160, 160, 160, 244, 245, 720, 1, 0, 33, 160, longest - 12]
     sent = [rtp(number, bytes([number]) * size) for number, size in enumerate(sizes)]
     before_us = writer.time.now_us()
     for datagram in sent:

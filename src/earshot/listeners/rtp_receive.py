@@ -73,14 +73,24 @@ def open_socket(host: str, port: int, buffer_bytes: int) -> socket.socket:
     return opened
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenPort:
+    """A port that is heard: its socket, that one's file descriptor, and its place, a small number that is reused."""
+
+    socket: socket.socket
+    handle: int
+    place: int
+
+
 @dataclass(frozen=True, slots=True)
 class Drained:
     """What a drain brought. Arrays are views of the receiver's buffers, valid until its next drain.
 
-    `counts` int64[sockets]; for the N datagrams in their order: `rows` uint8[N, 256], `overflow` uint8[N, 1792],
+    `counts` int64[ports]; for the N datagrams in their order: `rows` uint8[N, W], W a multiple of 4, `overflow`
+    uint8[N, V] (from sockets W is 256 and V 1792; from a ring 404 and 512, and no rows where none is longer than W),
     `lengths` int64[N], `stamps_us` int64[N] wall-clock µs (0 if the kernel gave none), `oversize` bool[N] (cut off)
     and whether any is;
-    `dropped` (socket index, datagrams its kernel buffer has dropped in all) pairs of sockets that said so.
+    `dropped` (port index, datagrams for which it had no room in all) pairs of ports that said so.
     """
 
     counts: NDArray[np.int64]
@@ -161,3 +171,28 @@ class Receiver:
         lengths = answers[:, _LENGTH].copy()
         rows, overflow = self._rows[:used], self._overflow[:used]
         return Drained(counts, rows, overflow, lengths, stamps_us, oversize, bool(oversize.any()), dropped)
+
+
+class Sockets:
+    """Hears each port at its own socket, of `host`, with `buffer_bytes` of room each."""
+
+    lost = 0
+
+    def __init__(self, host: str, buffer_bytes: int, slots: int) -> None:
+        self._host = host
+        self._buffer_bytes = buffer_bytes
+        self._receiver = Receiver(slots)
+
+    def open(self, port: int, place: int) -> socket.socket:
+        """See `earshot.listeners.rtp.Intake`."""
+        return open_socket(self._host, port, self._buffer_bytes)
+
+    def close(self, place: int) -> None:
+        """See `Intake`: nothing is known here of a port."""
+
+    def end(self) -> None:
+        """See `Intake`: each socket is closed with its port."""
+
+    def drain(self, ports: Sequence[OpenPort]) -> Drained:
+        """See `Intake`."""
+        return self._receiver.drain([port.handle for port in ports])
