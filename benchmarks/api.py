@@ -4,7 +4,8 @@ The server is a real `earshot serve`, the echo a process of its own, the client 
 two alternate, and each ratio is of neighbours, so that what else the machine does strikes both; medians are printed.
 CPU per request is that of the whole server process until it has come to rest.
 
-    CALLSTART            a new call on a device that is free: parsed, journalled (with its fsync), decided, answered.
+    CALLSTART            a new call on a device that is free: parsed, decided, journalled, answered; the journal is made
+                         durable for all of them once per flush interval, which is in the CPU.
                          No device is asked for twice in a window; the calls are ended after it, outside of what is
                          counted, so that the next window finds the devices free again
     CALLSTART, restarts  the same devices over and over: each CALLSTART also ends the call before it, which gets its
@@ -34,6 +35,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from benchmarks import wire
 from benchmarks.api_requests import DEPTH, KINDS, TEST, Kind
@@ -74,11 +76,15 @@ MODES = (
 
 
 class Measured:
-    """A server process at `port`; `answer_bytes` says how many bytes answer a request."""
+    """A server process at `port`; `answer_bytes` says how many bytes answer a request, `owes` how many ended calls have
+    no rows yet."""
 
-    def __init__(self, pid: int, port: int, answer_bytes: Callable[[bytes], int]) -> None:
+    def __init__(
+        self, pid: int, port: int, answer_bytes: Callable[[bytes], int], owes: Callable[[], int] = lambda: 0
+    ) -> None:
         self.port = port
         self.answer_bytes = answer_bytes
+        self.owes = owes
         self._cpu_clock = ~pid << 3 | 2  # clock_getcpuclockid(3)
 
     def cpu_s(self) -> float:
@@ -109,17 +115,30 @@ class Measured:
                     answers.readline()
         self.rest()
 
-    def rest(self) -> None:
-        """Wait until the process does nothing for longer than the journal waits: every ended call has its row."""
+    def rest(self) -> float:
+        """Wait until every ended call has its row and the process does nothing; returns the processor time until then.
+
+        To do nothing for a while is not enough: rows also wait for the disk, and would be counted in the next window.
+        """
         until = time.monotonic() + REST_AT_MOST_S
         before = self.cpu_s()
         while time.monotonic() < until:
             time.sleep(REST_S)
             now = self.cpu_s()
-            if now - before < REST_SHARE * REST_S:
-                return
-            before = now
+            if now - before < REST_SHARE * REST_S and not self.owes():
+                return now
+            before = self.cpu_s()
         raise TimeoutError("the server did not come to rest")
+
+
+def rows_owed(http_port: int) -> Callable[[], int]:
+    """How many ended calls of the recorder wait for their rows, as it says itself."""
+
+    def owes() -> int:
+        with urlopen(f"http://127.0.0.1:{http_port}/metrics") as metrics:
+            return int(float(metrics.read().partition(b'\nearshot_calls{phase="ended"} ')[2].split()[0]))
+
+    return owes
 
 
 def answers_of(port: int) -> Callable[[bytes], int]:
@@ -181,11 +200,11 @@ def window(pipe: Connection, server: Measured, task: Task, depth: int) -> Window
     pipe.send(task)
     done: Done = pipe.recv()
     ended = time.monotonic()
-    server.rest()
+    cpu = server.rest()
     p50, p99 = percentiles_ms(done.latencies, 0.5, 0.99)
     return Window(
         per_second=done.exchanges * depth / done.seconds,
-        cpu_us=(server.cpu_s() - before) * 1e6 / max(1, done.exchanges * depth),
+        cpu_us=(cpu - before) * 1e6 / max(1, done.exchanges * depth),
         p50_ms=p50,
         p99_ms=p99,
         rest_s=max(0.0, time.monotonic() - ended - REST_S),
@@ -238,7 +257,8 @@ def throughput(server: LiveServer, only: str, rounds: int, seconds: float) -> li
     with process(wire.echo) as (told, echoing), process(wire.client) as (pipe, _):
         assert echoing.pid is not None
         bare = Measured(echoing.pid, told.recv(), len)
-        recorder = Measured(server.process.pid, server.api_port, answers_of(server.api_port))
+        answers, owes = answers_of(server.api_port), rows_owed(server.http_port)
+        recorder = Measured(server.process.pid, server.api_port, answers, owes)
         print(HEAD)
         for kind in KINDS:
             if only not in kind.name:

@@ -9,13 +9,14 @@ import asyncio
 import ssl
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 import structlog
 
 from earshot.actor import PROTOCOL
 from earshot.clock import Clock
+from earshot.listeners.turn import Turn
 from earshot.protocol.decode import Request, decode_usual, decode_xml, malformed
 from earshot.protocol.dialect import MODERN, Dialect
 from earshot.protocol.framing import DEFAULT_LIMIT, BadFrame, Frame, FrameReader
@@ -67,6 +68,7 @@ class ApiService:
     dialect: Dialect
     connections: "set[ApiProtocol]"
     token: SharedToken | None = None
+    turn: Turn = field(default_factory=Turn)
 
 
 class ApiProtocol(asyncio.Protocol):
@@ -77,6 +79,7 @@ class ApiProtocol(asyncio.Protocol):
         self._reader = FrameReader(service.limits.max_bytes)
         self._waiting: deque[Request | Frame | BadFrame] = deque()
         self._transport: asyncio.Transport | None = None
+        self._unsent = b""
         self._peer = ""
         self._actor = PROTOCOL
         self._working = False  # a handler's awaitable is running
@@ -119,7 +122,7 @@ class ApiProtocol(asyncio.Protocol):
             if request is not None:
                 self._message_began = now
                 self._waiting.append(request)
-                self._work()
+                self._arrived()
                 return
         was_pending = reader.pending
         frames = reader.feed(data)
@@ -127,9 +130,10 @@ class ApiProtocol(asyncio.Protocol):
             self._message_began = now
         if frames:
             self._waiting.extend(frames)
-            self._work()
+            self._arrived()
 
     def eof_received(self) -> bool:
+        self._work()
         self._ended = True
         self._give_up_partial()
         self._close_if_done()
@@ -155,7 +159,17 @@ class ApiProtocol(asyncio.Protocol):
 
     # --- work -----------------------------------------------------------------------------------------------------
 
+    def _arrived(self) -> None:
+        if len(self._service.connections) > 1:
+            self._service.turn.join(self)
+        else:  # nobody to share the turn with
+            self._work()
+
     def _work(self) -> None:
+        self.carry_out()
+        self.send()
+
+    def carry_out(self) -> None:
         """Carry out what waits, until it is done, something must be awaited, or the client does not read."""
         waiting = self._waiting
         if not self._working and waiting and not self._choked:
@@ -182,8 +196,9 @@ class ApiProtocol(asyncio.Protocol):
             written = write(answer, dialect)
             out.append(written)
             room -= len(written)
-        if out:
-            self._send(b"".join(out) if len(out) > 1 else out[0])
+        self._unsent += b"".join(out)
+        if len(out) > 1:
+            self.send()  # worth a write of its own, and the others of this turn may have as many
 
     def _take_turn(self) -> None:
         self._next_turn = False
@@ -224,7 +239,7 @@ class ApiProtocol(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 a listener's border, as above
             result = self._broken(request, error)
         self._working = False
-        self._send(write(result, self._service.dialect))
+        self._unsent += write(result, self._service.dialect)
         self._work()
 
     def _broken(self, request: Request, error: Exception) -> Result:
@@ -232,9 +247,11 @@ class ApiProtocol(asyncio.Protocol):
         log.error("tcp_request_failed", command=request.command.name, peer=self._peer, exc_info=error)
         return failed(request, PROCESSING_ERROR, "The request could not be processed; the server's log says why")
 
-    def _send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+    def send(self) -> None:
+        """Write the answers there are, if there is still somebody to read them."""
+        answers, self._unsent = self._unsent, b""
+        if answers and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answers)
 
     def _regulate(self) -> None:
         """Stop reading from a client that sends faster than it is served, or does not read; go on when it does."""
@@ -268,6 +285,7 @@ class ApiProtocol(asyncio.Protocol):
 
     def close(self) -> None:
         """Close after what is written so far has been sent; abort when the client does not take it."""
+        self.send()
         if self._transport is not None:
             if self._choked:
                 self._transport.abort()

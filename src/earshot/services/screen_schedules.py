@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
 AT_ONCE = ("RECORDSTART", "RECORDSTOP", "CALLSTART", "CALLSTOP")
-"""After these events it is looked without waiting for the next second."""
+"""After these events of a call that has sound it is looked without waiting for the next second."""
 
 
 async def start(house: House, undo: AsyncExitStack) -> None:
@@ -36,7 +36,8 @@ async def start(house: House, undo: AsyncExitStack) -> None:
     due = asyncio.Event()
 
     def heard(told: Announce, now_us: int) -> None:
-        if told.event in AT_ONCE:
+        call = house.recorder.state.calls.get(told.call)
+        if told.event in AT_ONCE and call is not None and call.attachments:
             due.set()
 
     async def look() -> None:
