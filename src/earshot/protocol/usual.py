@@ -41,10 +41,14 @@ def _document(elements: str) -> Match:
 
 
 def _any_elements(count: int) -> str:
-    """An expression for up to `count` elements in a row, two groups for each: its name and its text."""
+    """An expression for up to `count` elements in a row, two groups for each: its name and its text.
+
+    The elements are optional, not possessively so: before Python 3.11.5 such a group that does not match breaks those
+    around it (CPython issue 106052).
+    """
     inner = ""
     for number in range(count, 0, -1):
-        inner = rf"(?:<([^>]{{1,{LONGEST_NAME}}}+)>{_TEXT}</\{2 * number - 1}>{_GAP}{inner})?+"
+        inner = rf"(?:<([^>]{{1,{LONGEST_NAME}}}+)>{_TEXT}</\{2 * number - 1}>{_GAP}{inner})?"
     return inner
 
 
