@@ -84,7 +84,8 @@ class MailServer:
         if self._server is not None:
             self._server.close()
             for transport in list(self._open):
-                cast(asyncio.Transport, transport).abort()
+                if not transport.is_closing():  # Python 3.11.2 fails at aborting TLS that is closing
+                    cast(asyncio.Transport, transport).abort()
             await asyncio.sleep(0)
             self._server = None
 

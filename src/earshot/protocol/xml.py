@@ -19,9 +19,10 @@ Raw: TypeAlias = tuple[str, list[tuple[str, str]]]
 
 _FLAT = re.compile(
     r"\s*+<([A-Za-z_][A-Za-z0-9_]*+)>\s*+"
-    r"((?:<([A-Za-z_][A-Za-z0-9_]*+)>[^<>&\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]*+</\3>\s*+)*+)"
+    r"((?:<([A-Za-z_][A-Za-z0-9_]*+)>[^<>&\x00-\x08\x0b-\x1f\x7f\ufffe\uffff]*+</\3>\s*+)*)"
     r"</\1>[\s\0]*+"
 )
+"""Repeated, not possessively so: see `usual`. On Python 3.11.2 `<R><A></R>` would be a document."""
 _OWN_MARKUP = re.compile(r"<!\[CDATA\[.*?\]\]>|<!--.*?-->|<!", re.DOTALL)
 _DECLARATION = re.compile(r"\s*<\?xml\b[^>]*?\?>", re.IGNORECASE)
 _ENCODING = re.compile(
